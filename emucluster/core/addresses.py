@@ -1,0 +1,82 @@
+"""Which address belongs to whom, on one machine.
+
+Linux lets any process bind any address of 127.0.0.0/8 without privileges, so every node, pod,
+load balancer and outside client has one of its own. Clusters on one machine take different
+slices. ClusterIPs are virtual: nobody binds them.
+"""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+
+SLICES = 8
+NODES_MAX = 1000
+
+SERVICE_CIDR = "10.96.0.0/12"
+KUBERNETES_SERVICE_IP = "10.96.0.1"
+DNS_SERVICE_IP = "10.96.0.10"
+POD_RANGE = "127.32.0.0/11"
+"""All slices' pods; EndpointSlices may hold these loopback addresses, and no others."""
+
+API_PORT = 6443
+LAB_PORT = 7443
+DNS_PORT = 1053
+AGENT_PORT = 10250
+HEALTHZ_PORT = 10256
+TUNNEL_PORT = 6081
+GATEWAY_PORT = 15001
+
+CLUSTER_DOMAIN = "cluster.local"
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """The addresses of one cluster; `index` is 0 to 7.
+
+    Nodes 127.(16+i).0.0/16, pods 127.(32+4i).0.0/14, outside clients 127.(224+i).0.0/16,
+    load balancers 127.(240+i).0.0/16.
+    """
+
+    index: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.index < SLICES:
+            raise ValueError(f"slice: must be between 0 and {SLICES - 1}, got {self.index}")
+
+    def node(self, number: int) -> str:
+        """Address of node-`number`, from 1: `127.16.0.1` is node-1 of slice 0."""
+        return f"127.{16 + self.index}.{number >> 8}.{number & 255}"
+
+    def pod_cidr(self, number: int) -> str:
+        """The /24 of node-`number`'s pods."""
+        base = int(IPv4Address(f"127.{32 + 4 * self.index}.0.0")) + (number << 8)
+        return f"{IPv4Address(base)}/24"
+
+    @property
+    def pods(self) -> IPv4Network:
+        return IPv4Network(f"127.{32 + 4 * self.index}.0.0/14")
+
+    @property
+    def nodes(self) -> IPv4Network:
+        return IPv4Network(f"127.{16 + self.index}.0.0/16")
+
+    @property
+    def load_balancers(self) -> IPv4Network:
+        return IPv4Network(f"127.{240 + self.index}.0.0/16")
+
+    @property
+    def outside_clients(self) -> IPv4Network:
+        return IPv4Network(f"127.{224 + self.index}.0.0/16")
+
+    @property
+    def control_plane(self) -> str:
+        return f"127.{16 + self.index}.255.1"
+
+    @property
+    def keeper(self) -> str:
+        return f"127.{16 + self.index}.255.2"
+
+    def load_balancer(self, number: int) -> str:
+        return str(self.load_balancers[number])
+
+    def outside_client(self, number: int) -> str:
+        return str(self.outside_clients[number])

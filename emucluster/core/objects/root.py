@@ -1,0 +1,16 @@
+"""The base of the kinds."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from .base import Part
+from .generated.meta import ObjectMeta
+
+
+class Object(Part):
+    """Anything with a kind, an apiVersion and metadata: what the store holds."""
+
+    kind: ClassVar[str]
+    api_version: str
+    metadata: ObjectMeta = ObjectMeta()
