@@ -13,6 +13,7 @@ How a schema becomes a class:
   acceptable is a question for validation, which can name it, and not for decoding;
 - any other scalar, map or pointer is `X | None = None`, and absent when None;
 - an array is a tuple, `()` by default;
+- the names in ObjectMeta (`name`, `namespace`, `uid`, ...) are `""` when absent;
 - structs that Go holds by value (`metadata`, `spec`, `status`, `template`, ...) default to an
   empty instance, so that `pod.spec.node_name` needs no question whether there is a spec.
 """
@@ -87,6 +88,11 @@ BY_VALUE = {
 }
 # Structs which the Go types hold by pointer although the schema requires them.
 BY_POINTER = {("DeploymentSpec", "selector"), ("ReplicaSetSpec", "selector")}
+# Strings of which nearly every reader wants a string: "" when absent, as in Go.
+EMPTY_STRINGS = {
+    ("ObjectMeta", name)
+    for name in ("name", "namespace", "generateName", "uid", "resourceVersion", "selfLink")
+}
 # Fields that kubelets write as an explicit null, which has to survive.
 NULLABLE = {("PodCondition", "lastProbeTime")}
 
@@ -164,6 +170,8 @@ def field_line(owner: str, name: str, prop: Schema, *, required: bool, root: boo
     by_value = {(owner, name), ("*", name)} & BY_VALUE or (root and name in ("spec", "status"))
     if (owner, name) in NULLABLE:
         return f"    {attr}: {kind} | None | UnsetType = UNSET"
+    if (owner, name) in EMPTY_STRINGS:
+        return f'    {attr}: str = ""'
     if kind.startswith("tuple"):
         return f"    {attr}: {kind} = {'field(default_factory=no_items)' if required else '()'}"
     is_struct = kind.isidentifier() and kind[0].isupper() and kind != "Any"
@@ -179,15 +187,20 @@ def field_line(owner: str, name: str, prop: Schema, *, required: bool, root: boo
 def first_sentence(schema: Schema) -> str:
     text = re.split(r"(?<=[a-z\])`])\.(?:\s|$)|\n", str(schema.get("description", "")))[0]
     text = text.replace("\\", "\\\\").replace('"', "'").strip()
-    return text if len(text) < 84 else text[:80].rsplit(" ", 1)[0] + " ..."
+    return text + "." if len(text) < 84 else text[:80].rsplit(" ", 1)[0] + " ..."
 
 
 def class_text(name: str, schema: Schema) -> list[str]:
-    group_version = schema.get("x-kubernetes-group-version-kind")
+    group_version = schema.get("x-kubernetes-group-version-kind") or ()
     root = bool(group_version) and name in ROOTS
     own = short(name)
     base = f'Object, tag="{own}", tag_field="kind"' if root else "Part"
-    lines = [f"class {own}({base}):", f'    """{first_sentence(schema)}."""', ""]
+    # Type checkers do not inherit `frozen` and `kw_only`: they are said again.
+    lines = [
+        f"class {own}({base}, frozen=True, kw_only=True):",
+        f'    """{first_sentence(schema)}"""',
+        "",
+    ]
     properties = dict(schema["properties"])
     if root:
         group, version = group_version[0]["group"], group_version[0]["version"]
@@ -220,8 +233,8 @@ def module_text(names: list[str], defs: Mapping[str, Schema], home: Mapping[str,
     lines = [header(), "from __future__ import annotations", ""]
     lines += [f"from typing import {', '.join(typing)}", ""] * bool(typing)
     lines += [f"from msgspec import {', '.join(spec)}", ""] * bool(spec)
-    lines += [f"from ..base import {', '.join(base)}"] * bool(base)
-    lines += ["from ..root import Object"] * ("Object" in words)
+    lines += [f"from emucluster.core.objects.base import {', '.join(base)}"] * bool(base)
+    lines += ["from emucluster.core.objects.root import Object"] * ("Object" in words)
     lines += [f"from .{module} import {', '.join(sorted(n))}" for module, n in imports.items()]
     return "\n".join(lines) + "\n\n\n" + body + "\n"
 
@@ -269,7 +282,7 @@ def main() -> None:
     )
     (TARGET / "__init__.py").write_text(header())
     (TARGET / "exports.py").write_text(f"{header()}\n{exports}\n")
-    for command in (["check", "--fix", "-q"], ["format", "-q"]):
+    for command in (["format", "-q"], ["check", "--fix", "-q"]):
         subprocess.run([sys.executable, "-m", "ruff", *command, str(TARGET)], check=True)
 
 

@@ -4,6 +4,7 @@ Names are Python's (`pod.status.pod_ip`), JSON names are Kubernetes' (`podIP`). 
 
 - a scalar, a map, or a struct that may be missing: `None`;
 - an array: `()`;
+- `name`, `namespace`, `generate_name`, `uid`, `resource_version` of ObjectMeta: `""`;
 - `metadata`, `spec`, `status`, `template` and what else Go holds by value: an empty instance;
 - a field that the API requires: Go's zero value (`""`, `0`, `False`), always encoded.
 

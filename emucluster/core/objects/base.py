@@ -10,7 +10,7 @@ from .generated.irregular import IRREGULAR
 
 
 def kube_name(attribute: str) -> str:
-    """The JSON name of an attribute: `resource_version` -> `resourceVersion`, `pod_ip` -> `podIP`."""
+    """The JSON name of an attribute: `node_name` -> `nodeName`, `pod_ip` -> `podIP`."""
     if (irregular := IRREGULAR.get(attribute)) is not None:
         return irregular
     first, *rest = attribute.split("_")

@@ -8,7 +8,7 @@ from .base import Part
 from .generated.meta import ObjectMeta
 
 
-class Object(Part):
+class Object(Part, frozen=True, kw_only=True):
     """Anything with a kind, an apiVersion and metadata: what the store holds."""
 
     kind: ClassVar[str]

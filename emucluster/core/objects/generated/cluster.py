@@ -10,18 +10,19 @@ from typing import ClassVar, Literal
 
 from msgspec import field
 
-from ..base import Part
-from ..root import Object
+from emucluster.core.objects.base import Part
+from emucluster.core.objects.root import Object
+
 from .references import ObjectReference
 
 
-class NamespaceSpec(Part):
+class NamespaceSpec(Part, frozen=True, kw_only=True):
     """NamespaceSpec describes the attributes on a Namespace."""
 
     finalizers: tuple[str, ...] = ()
 
 
-class NamespaceCondition(Part):
+class NamespaceCondition(Part, frozen=True, kw_only=True):
     """NamespaceCondition contains details about state of namespace."""
 
     last_transition_time: str | None = None
@@ -31,14 +32,14 @@ class NamespaceCondition(Part):
     type: str = field(default_factory=str)
 
 
-class NamespaceStatus(Part):
+class NamespaceStatus(Part, frozen=True, kw_only=True):
     """NamespaceStatus is information about the current status of a Namespace."""
 
     conditions: tuple[NamespaceCondition, ...] = ()
     phase: str | None = None
 
 
-class Namespace(Object, tag="Namespace", tag_field="kind"):
+class Namespace(Object, tag="Namespace", tag_field="kind", frozen=True, kw_only=True):
     """Namespace provides a scope for Names."""
 
     kind: ClassVar[str] = "Namespace"
@@ -47,7 +48,7 @@ class Namespace(Object, tag="Namespace", tag_field="kind"):
     status: NamespaceStatus = NamespaceStatus()
 
 
-class ConfigMap(Object, tag="ConfigMap", tag_field="kind"):
+class ConfigMap(Object, tag="ConfigMap", tag_field="kind", frozen=True, kw_only=True):
     """ConfigMap holds configuration data for pods to consume."""
 
     kind: ClassVar[str] = "ConfigMap"
@@ -57,7 +58,7 @@ class ConfigMap(Object, tag="ConfigMap", tag_field="kind"):
     immutable: bool | None = None
 
 
-class LeaseSpec(Part):
+class LeaseSpec(Part, frozen=True, kw_only=True):
     """LeaseSpec is a specification of a Lease."""
 
     acquire_time: str | None = None
@@ -69,7 +70,7 @@ class LeaseSpec(Part):
     strategy: str | None = None
 
 
-class Lease(Object, tag="Lease", tag_field="kind"):
+class Lease(Object, tag="Lease", tag_field="kind", frozen=True, kw_only=True):
     """Lease defines a lease concept."""
 
     kind: ClassVar[str] = "Lease"
@@ -79,21 +80,21 @@ class Lease(Object, tag="Lease", tag_field="kind"):
     spec: LeaseSpec = LeaseSpec()
 
 
-class EventSeries(Part):
+class EventSeries(Part, frozen=True, kw_only=True):
     """EventSeries contain information on series of events, i.e."""
 
     count: int | None = None
     last_observed_time: str | None = None
 
 
-class EventSource(Part):
+class EventSource(Part, frozen=True, kw_only=True):
     """EventSource contains information for an event."""
 
     component: str | None = None
     host: str | None = None
 
 
-class Event(Object, tag="Event", tag_field="kind"):
+class Event(Object, tag="Event", tag_field="kind", frozen=True, kw_only=True):
     """Event is a report of an event somewhere in the cluster."""
 
     kind: ClassVar[str] = "Event"

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from msgspec import field
 
-from ..base import Part
+from emucluster.core.objects.base import Part
+
 from .volumes import ObjectFieldSelector, ResourceFieldSelector
 
 
-class ContainerPort(Part):
+class ContainerPort(Part, frozen=True, kw_only=True):
     """ContainerPort represents a network port in a single container."""
 
     container_port: int = field(default_factory=int)
@@ -22,28 +23,28 @@ class ContainerPort(Part):
     protocol: str | None = None
 
 
-class ContainerResizePolicy(Part):
+class ContainerResizePolicy(Part, frozen=True, kw_only=True):
     """ContainerResizePolicy represents resource resize policy for the container."""
 
     resource_name: str = field(default_factory=str)
     restart_policy: str = field(default_factory=str)
 
 
-class ConfigMapEnvSource(Part):
+class ConfigMapEnvSource(Part, frozen=True, kw_only=True):
     """ConfigMapEnvSource selects a ConfigMap to populate the environment variables with."""
 
     name: str | None = None
     optional: bool | None = None
 
 
-class SecretEnvSource(Part):
+class SecretEnvSource(Part, frozen=True, kw_only=True):
     """SecretEnvSource selects a Secret to populate the environment variables with."""
 
     name: str | None = None
     optional: bool | None = None
 
 
-class EnvFromSource(Part):
+class EnvFromSource(Part, frozen=True, kw_only=True):
     """EnvFromSource represents the source of a set of ConfigMaps."""
 
     config_map_ref: ConfigMapEnvSource | None = None
@@ -51,7 +52,7 @@ class EnvFromSource(Part):
     secret_ref: SecretEnvSource | None = None
 
 
-class ConfigMapKeySelector(Part):
+class ConfigMapKeySelector(Part, frozen=True, kw_only=True):
     """Selects a key from a ConfigMap."""
 
     key: str = field(default_factory=str)
@@ -59,7 +60,7 @@ class ConfigMapKeySelector(Part):
     optional: bool | None = None
 
 
-class SecretKeySelector(Part):
+class SecretKeySelector(Part, frozen=True, kw_only=True):
     """SecretKeySelector selects a key of a Secret."""
 
     key: str = field(default_factory=str)
@@ -67,7 +68,7 @@ class SecretKeySelector(Part):
     optional: bool | None = None
 
 
-class EnvVarSource(Part):
+class EnvVarSource(Part, frozen=True, kw_only=True):
     """EnvVarSource represents a source for the value of an EnvVar."""
 
     config_map_key_ref: ConfigMapKeySelector | None = None
@@ -76,7 +77,7 @@ class EnvVarSource(Part):
     secret_key_ref: SecretKeySelector | None = None
 
 
-class EnvVar(Part):
+class EnvVar(Part, frozen=True, kw_only=True):
     """EnvVar represents an environment variable present in a Container."""
 
     name: str = field(default_factory=str)
@@ -84,20 +85,20 @@ class EnvVar(Part):
     value_from: EnvVarSource | None = None
 
 
-class ExecAction(Part):
+class ExecAction(Part, frozen=True, kw_only=True):
     """ExecAction describes a 'run in container' action."""
 
     command: tuple[str, ...] = ()
 
 
-class HTTPHeader(Part):
+class HTTPHeader(Part, frozen=True, kw_only=True):
     """HTTPHeader describes a custom header to be used in HTTP probes."""
 
     name: str = field(default_factory=str)
     value: str = field(default_factory=str)
 
 
-class HTTPGetAction(Part):
+class HTTPGetAction(Part, frozen=True, kw_only=True):
     """HTTPGetAction describes an action based on HTTP Get requests."""
 
     host: str | None = None
@@ -107,20 +108,20 @@ class HTTPGetAction(Part):
     scheme: str | None = None
 
 
-class SleepAction(Part):
+class SleepAction(Part, frozen=True, kw_only=True):
     """SleepAction describes a 'sleep' action."""
 
     seconds: int = field(default_factory=int)
 
 
-class TCPSocketAction(Part):
+class TCPSocketAction(Part, frozen=True, kw_only=True):
     """TCPSocketAction describes an action based on opening a socket."""
 
     host: str | None = None
     port: int | str = field(default_factory=int)
 
 
-class LifecycleHandler(Part):
+class LifecycleHandler(Part, frozen=True, kw_only=True):
     """LifecycleHandler defines a specific action that should be taken in a lifecycle hook."""
 
     exec: ExecAction | None = None
@@ -129,22 +130,22 @@ class LifecycleHandler(Part):
     tcp_socket: TCPSocketAction | None = None
 
 
-class Lifecycle(Part):
-    """Lifecycle describes actions that the management system should take in response ...."""
+class Lifecycle(Part, frozen=True, kw_only=True):
+    """Lifecycle describes actions that the management system should take in response ..."""
 
     post_start: LifecycleHandler | None = None
     pre_stop: LifecycleHandler | None = None
 
 
-class GRPCAction(Part):
+class GRPCAction(Part, frozen=True, kw_only=True):
     """GRPCAction specifies an action involving a GRPC service."""
 
     port: int = field(default_factory=int)
     service: str | None = None
 
 
-class Probe(Part):
-    """Probe describes a health check to be performed against a container to determine ...."""
+class Probe(Part, frozen=True, kw_only=True):
+    """Probe describes a health check to be performed against a container to determine ..."""
 
     exec: ExecAction | None = None
     failure_threshold: int | None = None
@@ -158,14 +159,14 @@ class Probe(Part):
     timeout_seconds: int | None = None
 
 
-class ResourceClaim(Part):
+class ResourceClaim(Part, frozen=True, kw_only=True):
     """ResourceClaim references one entry in PodSpec.ResourceClaims."""
 
     name: str = field(default_factory=str)
     request: str | None = None
 
 
-class ResourceRequirements(Part):
+class ResourceRequirements(Part, frozen=True, kw_only=True):
     """ResourceRequirements describes the compute resource requirements."""
 
     claims: tuple[ResourceClaim, ...] = ()
@@ -173,21 +174,21 @@ class ResourceRequirements(Part):
     requests: dict[str, str | int | float] | None = None
 
 
-class AppArmorProfile(Part):
+class AppArmorProfile(Part, frozen=True, kw_only=True):
     """AppArmorProfile defines a pod or container's AppArmor settings."""
 
     localhost_profile: str | None = None
     type: str = field(default_factory=str)
 
 
-class Capabilities(Part):
+class Capabilities(Part, frozen=True, kw_only=True):
     """Adds and removes POSIX capabilities from running containers."""
 
     add: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()
 
 
-class SELinuxOptions(Part):
+class SELinuxOptions(Part, frozen=True, kw_only=True):
     """SELinuxOptions are the labels to be applied to the container."""
 
     level: str | None = None
@@ -196,14 +197,14 @@ class SELinuxOptions(Part):
     user: str | None = None
 
 
-class SeccompProfile(Part):
+class SeccompProfile(Part, frozen=True, kw_only=True):
     """SeccompProfile defines a pod/container's seccomp profile settings."""
 
     localhost_profile: str | None = None
     type: str = field(default_factory=str)
 
 
-class WindowsSecurityContextOptions(Part):
+class WindowsSecurityContextOptions(Part, frozen=True, kw_only=True):
     """WindowsSecurityContextOptions contain Windows-specific options and credentials."""
 
     gmsa_credential_spec: str | None = None
@@ -212,7 +213,7 @@ class WindowsSecurityContextOptions(Part):
     run_as_user_name: str | None = None
 
 
-class SecurityContext(Part):
+class SecurityContext(Part, frozen=True, kw_only=True):
     """SecurityContext holds security configuration that will be applied to a container."""
 
     allow_privilege_escalation: bool | None = None
@@ -229,14 +230,14 @@ class SecurityContext(Part):
     windows_options: WindowsSecurityContextOptions | None = None
 
 
-class VolumeDevice(Part):
+class VolumeDevice(Part, frozen=True, kw_only=True):
     """volumeDevice describes a mapping of a raw block device within a container."""
 
     device_path: str = field(default_factory=str)
     name: str = field(default_factory=str)
 
 
-class VolumeMount(Part):
+class VolumeMount(Part, frozen=True, kw_only=True):
     """VolumeMount describes a mounting of a Volume within a container."""
 
     mount_path: str = field(default_factory=str)
@@ -248,7 +249,7 @@ class VolumeMount(Part):
     sub_path_expr: str | None = None
 
 
-class Container(Part):
+class Container(Part, frozen=True, kw_only=True):
     """A single application container that you want to run within a pod."""
 
     args: tuple[str, ...] = ()
@@ -277,8 +278,8 @@ class Container(Part):
     working_dir: str | None = None
 
 
-class EphemeralContainer(Part):
-    """An EphemeralContainer is a temporary container that you may add to an existing ...."""
+class EphemeralContainer(Part, frozen=True, kw_only=True):
+    """An EphemeralContainer is a temporary container that you may add to an existing ..."""
 
     args: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
@@ -307,13 +308,13 @@ class EphemeralContainer(Part):
     working_dir: str | None = None
 
 
-class ContainerStateRunning(Part):
+class ContainerStateRunning(Part, frozen=True, kw_only=True):
     """ContainerStateRunning is a running state of a container."""
 
     started_at: str | None = None
 
 
-class ContainerStateTerminated(Part):
+class ContainerStateTerminated(Part, frozen=True, kw_only=True):
     """ContainerStateTerminated is a terminated state of a container."""
 
     container_id: str | None = None
@@ -325,14 +326,14 @@ class ContainerStateTerminated(Part):
     started_at: str | None = None
 
 
-class ContainerStateWaiting(Part):
+class ContainerStateWaiting(Part, frozen=True, kw_only=True):
     """ContainerStateWaiting is a waiting state of a container."""
 
     message: str | None = None
     reason: str | None = None
 
 
-class ContainerState(Part):
+class ContainerState(Part, frozen=True, kw_only=True):
     """ContainerState holds a possible state of container."""
 
     running: ContainerStateRunning | None = None
@@ -340,7 +341,7 @@ class ContainerState(Part):
     waiting: ContainerStateWaiting | None = None
 
 
-class LinuxContainerUser(Part):
+class LinuxContainerUser(Part, frozen=True, kw_only=True):
     """LinuxContainerUser represents user identity information in Linux containers."""
 
     gid: int = field(default_factory=int)
@@ -348,27 +349,27 @@ class LinuxContainerUser(Part):
     uid: int = field(default_factory=int)
 
 
-class ContainerUser(Part):
+class ContainerUser(Part, frozen=True, kw_only=True):
     """ContainerUser represents user identity information."""
 
     linux: LinuxContainerUser | None = None
 
 
-class ResourceHealth(Part):
+class ResourceHealth(Part, frozen=True, kw_only=True):
     """ResourceHealth represents the health of a resource."""
 
     health: str | None = None
     resource_id: str = field(default_factory=str)
 
 
-class ResourceStatus(Part):
+class ResourceStatus(Part, frozen=True, kw_only=True):
     """ResourceStatus represents the status of a single resource allocated to a Pod."""
 
     name: str = field(default_factory=str)
     resources: tuple[ResourceHealth, ...] = ()
 
 
-class VolumeMountStatus(Part):
+class VolumeMountStatus(Part, frozen=True, kw_only=True):
     """VolumeMountStatus shows status of volume mounts."""
 
     mount_path: str = field(default_factory=str)
@@ -377,7 +378,7 @@ class VolumeMountStatus(Part):
     recursive_read_only: str | None = None
 
 
-class ContainerStatus(Part):
+class ContainerStatus(Part, frozen=True, kw_only=True):
     """ContainerStatus contains details for the current status of this container."""
 
     allocated_resources: dict[str, str | int | float] | None = None

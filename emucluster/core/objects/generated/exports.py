@@ -4,178 +4,528 @@ Source: the API definitions of Kubernetes v1.32.0 (Apache-2.0), as carried by
 kubernetes-validate 1.37.0 (Apache-2.0). See NOTICE.
 """
 
-from .cluster import ConfigMap as ConfigMap
-from .cluster import Event as Event
-from .cluster import EventSeries as EventSeries
-from .cluster import EventSource as EventSource
-from .cluster import Lease as Lease
-from .cluster import LeaseSpec as LeaseSpec
-from .cluster import Namespace as Namespace
-from .cluster import NamespaceCondition as NamespaceCondition
-from .cluster import NamespaceSpec as NamespaceSpec
-from .cluster import NamespaceStatus as NamespaceStatus
-from .containers import AppArmorProfile as AppArmorProfile
-from .containers import Capabilities as Capabilities
-from .containers import ConfigMapEnvSource as ConfigMapEnvSource
-from .containers import ConfigMapKeySelector as ConfigMapKeySelector
-from .containers import Container as Container
-from .containers import ContainerPort as ContainerPort
-from .containers import ContainerResizePolicy as ContainerResizePolicy
-from .containers import ContainerState as ContainerState
-from .containers import ContainerStateRunning as ContainerStateRunning
-from .containers import ContainerStateTerminated as ContainerStateTerminated
-from .containers import ContainerStateWaiting as ContainerStateWaiting
-from .containers import ContainerStatus as ContainerStatus
-from .containers import ContainerUser as ContainerUser
-from .containers import EnvFromSource as EnvFromSource
-from .containers import EnvVar as EnvVar
-from .containers import EnvVarSource as EnvVarSource
-from .containers import EphemeralContainer as EphemeralContainer
-from .containers import ExecAction as ExecAction
-from .containers import GRPCAction as GRPCAction
-from .containers import HTTPGetAction as HTTPGetAction
-from .containers import HTTPHeader as HTTPHeader
-from .containers import Lifecycle as Lifecycle
-from .containers import LifecycleHandler as LifecycleHandler
-from .containers import LinuxContainerUser as LinuxContainerUser
-from .containers import Probe as Probe
-from .containers import ResourceClaim as ResourceClaim
-from .containers import ResourceHealth as ResourceHealth
-from .containers import ResourceRequirements as ResourceRequirements
-from .containers import ResourceStatus as ResourceStatus
-from .containers import SeccompProfile as SeccompProfile
-from .containers import SecretEnvSource as SecretEnvSource
-from .containers import SecretKeySelector as SecretKeySelector
-from .containers import SecurityContext as SecurityContext
-from .containers import SELinuxOptions as SELinuxOptions
-from .containers import SleepAction as SleepAction
-from .containers import TCPSocketAction as TCPSocketAction
-from .containers import VolumeDevice as VolumeDevice
-from .containers import VolumeMount as VolumeMount
-from .containers import VolumeMountStatus as VolumeMountStatus
-from .containers import WindowsSecurityContextOptions as WindowsSecurityContextOptions
-from .meta import Condition as Condition
-from .meta import LabelSelector as LabelSelector
-from .meta import LabelSelectorRequirement as LabelSelectorRequirement
-from .meta import ManagedFieldsEntry as ManagedFieldsEntry
-from .meta import ObjectMeta as ObjectMeta
-from .meta import OwnerReference as OwnerReference
-from .nodes import AttachedVolume as AttachedVolume
-from .nodes import ConfigMapNodeConfigSource as ConfigMapNodeConfigSource
-from .nodes import ContainerImage as ContainerImage
-from .nodes import DaemonEndpoint as DaemonEndpoint
-from .nodes import Node as Node
-from .nodes import NodeAddress as NodeAddress
-from .nodes import NodeCondition as NodeCondition
-from .nodes import NodeConfigSource as NodeConfigSource
-from .nodes import NodeConfigStatus as NodeConfigStatus
-from .nodes import NodeDaemonEndpoints as NodeDaemonEndpoints
-from .nodes import NodeFeatures as NodeFeatures
-from .nodes import NodeRuntimeHandler as NodeRuntimeHandler
-from .nodes import NodeRuntimeHandlerFeatures as NodeRuntimeHandlerFeatures
-from .nodes import NodeSpec as NodeSpec
-from .nodes import NodeStatus as NodeStatus
-from .nodes import NodeSystemInfo as NodeSystemInfo
-from .nodes import Taint as Taint
-from .pods import HostAlias as HostAlias
-from .pods import HostIP as HostIP
-from .pods import Pod as Pod
-from .pods import PodCondition as PodCondition
-from .pods import PodDNSConfig as PodDNSConfig
-from .pods import PodDNSConfigOption as PodDNSConfigOption
-from .pods import PodIP as PodIP
-from .pods import PodOS as PodOS
-from .pods import PodReadinessGate as PodReadinessGate
-from .pods import PodResourceClaim as PodResourceClaim
-from .pods import PodResourceClaimStatus as PodResourceClaimStatus
-from .pods import PodSchedulingGate as PodSchedulingGate
-from .pods import PodSecurityContext as PodSecurityContext
-from .pods import PodSpec as PodSpec
-from .pods import PodStatus as PodStatus
-from .pods import PodTemplateSpec as PodTemplateSpec
-from .pods import Sysctl as Sysctl
-from .references import LocalObjectReference as LocalObjectReference
-from .references import ObjectReference as ObjectReference
-from .scheduling import Affinity as Affinity
-from .scheduling import NodeAffinity as NodeAffinity
-from .scheduling import NodeSelector as NodeSelector
-from .scheduling import NodeSelectorRequirement as NodeSelectorRequirement
-from .scheduling import NodeSelectorTerm as NodeSelectorTerm
-from .scheduling import PodAffinity as PodAffinity
-from .scheduling import PodAffinityTerm as PodAffinityTerm
-from .scheduling import PodAntiAffinity as PodAntiAffinity
-from .scheduling import PreferredSchedulingTerm as PreferredSchedulingTerm
-from .scheduling import Toleration as Toleration
-from .scheduling import TopologySpreadConstraint as TopologySpreadConstraint
-from .scheduling import WeightedPodAffinityTerm as WeightedPodAffinityTerm
-from .services import ClientIPConfig as ClientIPConfig
-from .services import Endpoint as Endpoint
-from .services import EndpointConditions as EndpointConditions
-from .services import EndpointHints as EndpointHints
-from .services import EndpointPort as EndpointPort
-from .services import EndpointSlice as EndpointSlice
-from .services import ForZone as ForZone
-from .services import LoadBalancerIngress as LoadBalancerIngress
-from .services import LoadBalancerStatus as LoadBalancerStatus
-from .services import PortStatus as PortStatus
-from .services import Service as Service
-from .services import ServicePort as ServicePort
-from .services import ServiceSpec as ServiceSpec
-from .services import ServiceStatus as ServiceStatus
-from .services import SessionAffinityConfig as SessionAffinityConfig
-from .volumes import AWSElasticBlockStoreVolumeSource as AWSElasticBlockStoreVolumeSource
-from .volumes import AzureDiskVolumeSource as AzureDiskVolumeSource
-from .volumes import AzureFileVolumeSource as AzureFileVolumeSource
-from .volumes import CephFSVolumeSource as CephFSVolumeSource
-from .volumes import CinderVolumeSource as CinderVolumeSource
-from .volumes import ClusterTrustBundleProjection as ClusterTrustBundleProjection
-from .volumes import ConfigMapProjection as ConfigMapProjection
-from .volumes import ConfigMapVolumeSource as ConfigMapVolumeSource
-from .volumes import CSIVolumeSource as CSIVolumeSource
-from .volumes import DownwardAPIProjection as DownwardAPIProjection
-from .volumes import DownwardAPIVolumeFile as DownwardAPIVolumeFile
-from .volumes import DownwardAPIVolumeSource as DownwardAPIVolumeSource
-from .volumes import EmptyDirVolumeSource as EmptyDirVolumeSource
-from .volumes import EphemeralVolumeSource as EphemeralVolumeSource
-from .volumes import FCVolumeSource as FCVolumeSource
-from .volumes import FlexVolumeSource as FlexVolumeSource
-from .volumes import FlockerVolumeSource as FlockerVolumeSource
-from .volumes import GCEPersistentDiskVolumeSource as GCEPersistentDiskVolumeSource
-from .volumes import GitRepoVolumeSource as GitRepoVolumeSource
-from .volumes import GlusterfsVolumeSource as GlusterfsVolumeSource
-from .volumes import HostPathVolumeSource as HostPathVolumeSource
-from .volumes import ImageVolumeSource as ImageVolumeSource
-from .volumes import ISCSIVolumeSource as ISCSIVolumeSource
-from .volumes import KeyToPath as KeyToPath
-from .volumes import NFSVolumeSource as NFSVolumeSource
-from .volumes import ObjectFieldSelector as ObjectFieldSelector
-from .volumes import PersistentVolumeClaimSpec as PersistentVolumeClaimSpec
-from .volumes import PersistentVolumeClaimTemplate as PersistentVolumeClaimTemplate
-from .volumes import PersistentVolumeClaimVolumeSource as PersistentVolumeClaimVolumeSource
-from .volumes import PhotonPersistentDiskVolumeSource as PhotonPersistentDiskVolumeSource
-from .volumes import PortworxVolumeSource as PortworxVolumeSource
-from .volumes import ProjectedVolumeSource as ProjectedVolumeSource
-from .volumes import QuobyteVolumeSource as QuobyteVolumeSource
-from .volumes import RBDVolumeSource as RBDVolumeSource
-from .volumes import ResourceFieldSelector as ResourceFieldSelector
-from .volumes import ScaleIOVolumeSource as ScaleIOVolumeSource
-from .volumes import SecretProjection as SecretProjection
-from .volumes import SecretVolumeSource as SecretVolumeSource
-from .volumes import ServiceAccountTokenProjection as ServiceAccountTokenProjection
-from .volumes import StorageOSVolumeSource as StorageOSVolumeSource
-from .volumes import TypedLocalObjectReference as TypedLocalObjectReference
-from .volumes import TypedObjectReference as TypedObjectReference
-from .volumes import Volume as Volume
-from .volumes import VolumeProjection as VolumeProjection
-from .volumes import VolumeResourceRequirements as VolumeResourceRequirements
-from .volumes import VsphereVirtualDiskVolumeSource as VsphereVirtualDiskVolumeSource
-from .workloads import Deployment as Deployment
-from .workloads import DeploymentCondition as DeploymentCondition
-from .workloads import DeploymentSpec as DeploymentSpec
-from .workloads import DeploymentStatus as DeploymentStatus
-from .workloads import DeploymentStrategy as DeploymentStrategy
-from .workloads import ReplicaSet as ReplicaSet
-from .workloads import ReplicaSetCondition as ReplicaSetCondition
-from .workloads import ReplicaSetSpec as ReplicaSetSpec
-from .workloads import ReplicaSetStatus as ReplicaSetStatus
-from .workloads import RollingUpdateDeployment as RollingUpdateDeployment
+from .cluster import (
+    ConfigMap as ConfigMap,
+)
+from .cluster import (
+    Event as Event,
+)
+from .cluster import (
+    EventSeries as EventSeries,
+)
+from .cluster import (
+    EventSource as EventSource,
+)
+from .cluster import (
+    Lease as Lease,
+)
+from .cluster import (
+    LeaseSpec as LeaseSpec,
+)
+from .cluster import (
+    Namespace as Namespace,
+)
+from .cluster import (
+    NamespaceCondition as NamespaceCondition,
+)
+from .cluster import (
+    NamespaceSpec as NamespaceSpec,
+)
+from .cluster import (
+    NamespaceStatus as NamespaceStatus,
+)
+from .containers import (
+    AppArmorProfile as AppArmorProfile,
+)
+from .containers import (
+    Capabilities as Capabilities,
+)
+from .containers import (
+    ConfigMapEnvSource as ConfigMapEnvSource,
+)
+from .containers import (
+    ConfigMapKeySelector as ConfigMapKeySelector,
+)
+from .containers import (
+    Container as Container,
+)
+from .containers import (
+    ContainerPort as ContainerPort,
+)
+from .containers import (
+    ContainerResizePolicy as ContainerResizePolicy,
+)
+from .containers import (
+    ContainerState as ContainerState,
+)
+from .containers import (
+    ContainerStateRunning as ContainerStateRunning,
+)
+from .containers import (
+    ContainerStateTerminated as ContainerStateTerminated,
+)
+from .containers import (
+    ContainerStateWaiting as ContainerStateWaiting,
+)
+from .containers import (
+    ContainerStatus as ContainerStatus,
+)
+from .containers import (
+    ContainerUser as ContainerUser,
+)
+from .containers import (
+    EnvFromSource as EnvFromSource,
+)
+from .containers import (
+    EnvVar as EnvVar,
+)
+from .containers import (
+    EnvVarSource as EnvVarSource,
+)
+from .containers import (
+    EphemeralContainer as EphemeralContainer,
+)
+from .containers import (
+    ExecAction as ExecAction,
+)
+from .containers import (
+    GRPCAction as GRPCAction,
+)
+from .containers import (
+    HTTPGetAction as HTTPGetAction,
+)
+from .containers import (
+    HTTPHeader as HTTPHeader,
+)
+from .containers import (
+    Lifecycle as Lifecycle,
+)
+from .containers import (
+    LifecycleHandler as LifecycleHandler,
+)
+from .containers import (
+    LinuxContainerUser as LinuxContainerUser,
+)
+from .containers import (
+    Probe as Probe,
+)
+from .containers import (
+    ResourceClaim as ResourceClaim,
+)
+from .containers import (
+    ResourceHealth as ResourceHealth,
+)
+from .containers import (
+    ResourceRequirements as ResourceRequirements,
+)
+from .containers import (
+    ResourceStatus as ResourceStatus,
+)
+from .containers import (
+    SeccompProfile as SeccompProfile,
+)
+from .containers import (
+    SecretEnvSource as SecretEnvSource,
+)
+from .containers import (
+    SecretKeySelector as SecretKeySelector,
+)
+from .containers import (
+    SecurityContext as SecurityContext,
+)
+from .containers import (
+    SELinuxOptions as SELinuxOptions,
+)
+from .containers import (
+    SleepAction as SleepAction,
+)
+from .containers import (
+    TCPSocketAction as TCPSocketAction,
+)
+from .containers import (
+    VolumeDevice as VolumeDevice,
+)
+from .containers import (
+    VolumeMount as VolumeMount,
+)
+from .containers import (
+    VolumeMountStatus as VolumeMountStatus,
+)
+from .containers import (
+    WindowsSecurityContextOptions as WindowsSecurityContextOptions,
+)
+from .meta import (
+    Condition as Condition,
+)
+from .meta import (
+    LabelSelector as LabelSelector,
+)
+from .meta import (
+    LabelSelectorRequirement as LabelSelectorRequirement,
+)
+from .meta import (
+    ManagedFieldsEntry as ManagedFieldsEntry,
+)
+from .meta import (
+    ObjectMeta as ObjectMeta,
+)
+from .meta import (
+    OwnerReference as OwnerReference,
+)
+from .nodes import (
+    AttachedVolume as AttachedVolume,
+)
+from .nodes import (
+    ConfigMapNodeConfigSource as ConfigMapNodeConfigSource,
+)
+from .nodes import (
+    ContainerImage as ContainerImage,
+)
+from .nodes import (
+    DaemonEndpoint as DaemonEndpoint,
+)
+from .nodes import (
+    Node as Node,
+)
+from .nodes import (
+    NodeAddress as NodeAddress,
+)
+from .nodes import (
+    NodeCondition as NodeCondition,
+)
+from .nodes import (
+    NodeConfigSource as NodeConfigSource,
+)
+from .nodes import (
+    NodeConfigStatus as NodeConfigStatus,
+)
+from .nodes import (
+    NodeDaemonEndpoints as NodeDaemonEndpoints,
+)
+from .nodes import (
+    NodeFeatures as NodeFeatures,
+)
+from .nodes import (
+    NodeRuntimeHandler as NodeRuntimeHandler,
+)
+from .nodes import (
+    NodeRuntimeHandlerFeatures as NodeRuntimeHandlerFeatures,
+)
+from .nodes import (
+    NodeSpec as NodeSpec,
+)
+from .nodes import (
+    NodeStatus as NodeStatus,
+)
+from .nodes import (
+    NodeSystemInfo as NodeSystemInfo,
+)
+from .nodes import (
+    Taint as Taint,
+)
+from .pods import (
+    HostAlias as HostAlias,
+)
+from .pods import (
+    HostIP as HostIP,
+)
+from .pods import (
+    Pod as Pod,
+)
+from .pods import (
+    PodCondition as PodCondition,
+)
+from .pods import (
+    PodDNSConfig as PodDNSConfig,
+)
+from .pods import (
+    PodDNSConfigOption as PodDNSConfigOption,
+)
+from .pods import (
+    PodIP as PodIP,
+)
+from .pods import (
+    PodOS as PodOS,
+)
+from .pods import (
+    PodReadinessGate as PodReadinessGate,
+)
+from .pods import (
+    PodResourceClaim as PodResourceClaim,
+)
+from .pods import (
+    PodResourceClaimStatus as PodResourceClaimStatus,
+)
+from .pods import (
+    PodSchedulingGate as PodSchedulingGate,
+)
+from .pods import (
+    PodSecurityContext as PodSecurityContext,
+)
+from .pods import (
+    PodSpec as PodSpec,
+)
+from .pods import (
+    PodStatus as PodStatus,
+)
+from .pods import (
+    PodTemplateSpec as PodTemplateSpec,
+)
+from .pods import (
+    Sysctl as Sysctl,
+)
+from .references import (
+    LocalObjectReference as LocalObjectReference,
+)
+from .references import (
+    ObjectReference as ObjectReference,
+)
+from .scheduling import (
+    Affinity as Affinity,
+)
+from .scheduling import (
+    NodeAffinity as NodeAffinity,
+)
+from .scheduling import (
+    NodeSelector as NodeSelector,
+)
+from .scheduling import (
+    NodeSelectorRequirement as NodeSelectorRequirement,
+)
+from .scheduling import (
+    NodeSelectorTerm as NodeSelectorTerm,
+)
+from .scheduling import (
+    PodAffinity as PodAffinity,
+)
+from .scheduling import (
+    PodAffinityTerm as PodAffinityTerm,
+)
+from .scheduling import (
+    PodAntiAffinity as PodAntiAffinity,
+)
+from .scheduling import (
+    PreferredSchedulingTerm as PreferredSchedulingTerm,
+)
+from .scheduling import (
+    Toleration as Toleration,
+)
+from .scheduling import (
+    TopologySpreadConstraint as TopologySpreadConstraint,
+)
+from .scheduling import (
+    WeightedPodAffinityTerm as WeightedPodAffinityTerm,
+)
+from .services import (
+    ClientIPConfig as ClientIPConfig,
+)
+from .services import (
+    Endpoint as Endpoint,
+)
+from .services import (
+    EndpointConditions as EndpointConditions,
+)
+from .services import (
+    EndpointHints as EndpointHints,
+)
+from .services import (
+    EndpointPort as EndpointPort,
+)
+from .services import (
+    EndpointSlice as EndpointSlice,
+)
+from .services import (
+    ForZone as ForZone,
+)
+from .services import (
+    LoadBalancerIngress as LoadBalancerIngress,
+)
+from .services import (
+    LoadBalancerStatus as LoadBalancerStatus,
+)
+from .services import (
+    PortStatus as PortStatus,
+)
+from .services import (
+    Service as Service,
+)
+from .services import (
+    ServicePort as ServicePort,
+)
+from .services import (
+    ServiceSpec as ServiceSpec,
+)
+from .services import (
+    ServiceStatus as ServiceStatus,
+)
+from .services import (
+    SessionAffinityConfig as SessionAffinityConfig,
+)
+from .volumes import (
+    AWSElasticBlockStoreVolumeSource as AWSElasticBlockStoreVolumeSource,
+)
+from .volumes import (
+    AzureDiskVolumeSource as AzureDiskVolumeSource,
+)
+from .volumes import (
+    AzureFileVolumeSource as AzureFileVolumeSource,
+)
+from .volumes import (
+    CephFSVolumeSource as CephFSVolumeSource,
+)
+from .volumes import (
+    CinderVolumeSource as CinderVolumeSource,
+)
+from .volumes import (
+    ClusterTrustBundleProjection as ClusterTrustBundleProjection,
+)
+from .volumes import (
+    ConfigMapProjection as ConfigMapProjection,
+)
+from .volumes import (
+    ConfigMapVolumeSource as ConfigMapVolumeSource,
+)
+from .volumes import (
+    CSIVolumeSource as CSIVolumeSource,
+)
+from .volumes import (
+    DownwardAPIProjection as DownwardAPIProjection,
+)
+from .volumes import (
+    DownwardAPIVolumeFile as DownwardAPIVolumeFile,
+)
+from .volumes import (
+    DownwardAPIVolumeSource as DownwardAPIVolumeSource,
+)
+from .volumes import (
+    EmptyDirVolumeSource as EmptyDirVolumeSource,
+)
+from .volumes import (
+    EphemeralVolumeSource as EphemeralVolumeSource,
+)
+from .volumes import (
+    FCVolumeSource as FCVolumeSource,
+)
+from .volumes import (
+    FlexVolumeSource as FlexVolumeSource,
+)
+from .volumes import (
+    FlockerVolumeSource as FlockerVolumeSource,
+)
+from .volumes import (
+    GCEPersistentDiskVolumeSource as GCEPersistentDiskVolumeSource,
+)
+from .volumes import (
+    GitRepoVolumeSource as GitRepoVolumeSource,
+)
+from .volumes import (
+    GlusterfsVolumeSource as GlusterfsVolumeSource,
+)
+from .volumes import (
+    HostPathVolumeSource as HostPathVolumeSource,
+)
+from .volumes import (
+    ImageVolumeSource as ImageVolumeSource,
+)
+from .volumes import (
+    ISCSIVolumeSource as ISCSIVolumeSource,
+)
+from .volumes import (
+    KeyToPath as KeyToPath,
+)
+from .volumes import (
+    NFSVolumeSource as NFSVolumeSource,
+)
+from .volumes import (
+    ObjectFieldSelector as ObjectFieldSelector,
+)
+from .volumes import (
+    PersistentVolumeClaimSpec as PersistentVolumeClaimSpec,
+)
+from .volumes import (
+    PersistentVolumeClaimTemplate as PersistentVolumeClaimTemplate,
+)
+from .volumes import (
+    PersistentVolumeClaimVolumeSource as PersistentVolumeClaimVolumeSource,
+)
+from .volumes import (
+    PhotonPersistentDiskVolumeSource as PhotonPersistentDiskVolumeSource,
+)
+from .volumes import (
+    PortworxVolumeSource as PortworxVolumeSource,
+)
+from .volumes import (
+    ProjectedVolumeSource as ProjectedVolumeSource,
+)
+from .volumes import (
+    QuobyteVolumeSource as QuobyteVolumeSource,
+)
+from .volumes import (
+    RBDVolumeSource as RBDVolumeSource,
+)
+from .volumes import (
+    ResourceFieldSelector as ResourceFieldSelector,
+)
+from .volumes import (
+    ScaleIOVolumeSource as ScaleIOVolumeSource,
+)
+from .volumes import (
+    SecretProjection as SecretProjection,
+)
+from .volumes import (
+    SecretVolumeSource as SecretVolumeSource,
+)
+from .volumes import (
+    ServiceAccountTokenProjection as ServiceAccountTokenProjection,
+)
+from .volumes import (
+    StorageOSVolumeSource as StorageOSVolumeSource,
+)
+from .volumes import (
+    TypedLocalObjectReference as TypedLocalObjectReference,
+)
+from .volumes import (
+    TypedObjectReference as TypedObjectReference,
+)
+from .volumes import (
+    Volume as Volume,
+)
+from .volumes import (
+    VolumeProjection as VolumeProjection,
+)
+from .volumes import (
+    VolumeResourceRequirements as VolumeResourceRequirements,
+)
+from .volumes import (
+    VsphereVirtualDiskVolumeSource as VsphereVirtualDiskVolumeSource,
+)
+from .workloads import (
+    Deployment as Deployment,
+)
+from .workloads import (
+    DeploymentCondition as DeploymentCondition,
+)
+from .workloads import (
+    DeploymentSpec as DeploymentSpec,
+)
+from .workloads import (
+    DeploymentStatus as DeploymentStatus,
+)
+from .workloads import (
+    DeploymentStrategy as DeploymentStrategy,
+)
+from .workloads import (
+    ReplicaSet as ReplicaSet,
+)
+from .workloads import (
+    ReplicaSetCondition as ReplicaSetCondition,
+)
+from .workloads import (
+    ReplicaSetSpec as ReplicaSetSpec,
+)
+from .workloads import (
+    ReplicaSetStatus as ReplicaSetStatus,
+)
+from .workloads import (
+    RollingUpdateDeployment as RollingUpdateDeployment,
+)

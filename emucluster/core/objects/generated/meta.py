@@ -10,11 +10,11 @@ from typing import Any
 
 from msgspec import field
 
-from ..base import Part
+from emucluster.core.objects.base import Part
 
 
-class ManagedFieldsEntry(Part):
-    """ManagedFieldsEntry is a workflow-id, a FieldSet and the group version of the ...."""
+class ManagedFieldsEntry(Part, frozen=True, kw_only=True):
+    """ManagedFieldsEntry is a workflow-id, a FieldSet and the group version of the ..."""
 
     api_version: str | None = None
     fields_type: str | None = None
@@ -25,7 +25,7 @@ class ManagedFieldsEntry(Part):
     time: str | None = None
 
 
-class OwnerReference(Part):
+class OwnerReference(Part, frozen=True, kw_only=True):
     """OwnerReference contains enough information to let you identify an owning object."""
 
     api_version: str = field(default_factory=str)
@@ -36,42 +36,42 @@ class OwnerReference(Part):
     uid: str = field(default_factory=str)
 
 
-class ObjectMeta(Part):
-    """ObjectMeta is metadata that all persisted resources must have, which includes ...."""
+class ObjectMeta(Part, frozen=True, kw_only=True):
+    """ObjectMeta is metadata that all persisted resources must have, which includes ..."""
 
     annotations: dict[str, str] | None = None
     creation_timestamp: str | None = None
     deletion_grace_period_seconds: int | None = None
     deletion_timestamp: str | None = None
     finalizers: tuple[str, ...] = ()
-    generate_name: str | None = None
+    generate_name: str = ""
     generation: int | None = None
     labels: dict[str, str] | None = None
     managed_fields: tuple[ManagedFieldsEntry, ...] = ()
-    name: str | None = None
-    namespace: str | None = None
+    name: str = ""
+    namespace: str = ""
     owner_references: tuple[OwnerReference, ...] = ()
-    resource_version: str | None = None
-    self_link: str | None = None
-    uid: str | None = None
+    resource_version: str = ""
+    self_link: str = ""
+    uid: str = ""
 
 
-class LabelSelectorRequirement(Part):
-    """A label selector requirement is a selector that contains values, a key, and an ...."""
+class LabelSelectorRequirement(Part, frozen=True, kw_only=True):
+    """A label selector requirement is a selector that contains values, a key, and an ..."""
 
     key: str = field(default_factory=str)
     operator: str = field(default_factory=str)
     values: tuple[str, ...] = ()
 
 
-class LabelSelector(Part):
+class LabelSelector(Part, frozen=True, kw_only=True):
     """A label selector is a label query over a set of resources."""
 
     match_expressions: tuple[LabelSelectorRequirement, ...] = ()
     match_labels: dict[str, str] | None = None
 
 
-class Condition(Part):
+class Condition(Part, frozen=True, kw_only=True):
     """Condition contains details for one aspect of the current state of this API Resource."""
 
     last_transition_time: str = field(default_factory=str)

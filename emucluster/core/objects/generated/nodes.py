@@ -10,12 +10,12 @@ from typing import ClassVar, Literal
 
 from msgspec import field
 
-from ..base import Part
-from ..root import Object
+from emucluster.core.objects.base import Part
+from emucluster.core.objects.root import Object
 
 
-class ConfigMapNodeConfigSource(Part):
-    """ConfigMapNodeConfigSource contains the information to reference a ConfigMap as ...."""
+class ConfigMapNodeConfigSource(Part, frozen=True, kw_only=True):
+    """ConfigMapNodeConfigSource contains the information to reference a ConfigMap as ..."""
 
     kubelet_config_key: str = field(default_factory=str)
     name: str = field(default_factory=str)
@@ -24,14 +24,14 @@ class ConfigMapNodeConfigSource(Part):
     uid: str | None = None
 
 
-class NodeConfigSource(Part):
+class NodeConfigSource(Part, frozen=True, kw_only=True):
     """NodeConfigSource specifies a source of node configuration."""
 
     config_map: ConfigMapNodeConfigSource | None = None
 
 
-class Taint(Part):
-    """The node this Taint is attached to has the 'effect' on any pod that does not ...."""
+class Taint(Part, frozen=True, kw_only=True):
+    """The node this Taint is attached to has the 'effect' on any pod that does not ..."""
 
     effect: str = field(default_factory=str)
     key: str = field(default_factory=str)
@@ -39,7 +39,7 @@ class Taint(Part):
     value: str | None = None
 
 
-class NodeSpec(Part):
+class NodeSpec(Part, frozen=True, kw_only=True):
     """NodeSpec describes the attributes that a node is created with."""
 
     config_source: NodeConfigSource | None = None
@@ -51,28 +51,28 @@ class NodeSpec(Part):
     unschedulable: bool | None = None
 
 
-class AttachedVolume(Part):
+class AttachedVolume(Part, frozen=True, kw_only=True):
     """AttachedVolume describes a volume attached to a node."""
 
     device_path: str = field(default_factory=str)
     name: str = field(default_factory=str)
 
 
-class ContainerImage(Part):
+class ContainerImage(Part, frozen=True, kw_only=True):
     """Describe a container image."""
 
     names: tuple[str, ...] = ()
     size_bytes: int | None = None
 
 
-class NodeAddress(Part):
+class NodeAddress(Part, frozen=True, kw_only=True):
     """NodeAddress contains information for the node's address."""
 
     address: str = field(default_factory=str)
     type: str = field(default_factory=str)
 
 
-class NodeCondition(Part):
+class NodeCondition(Part, frozen=True, kw_only=True):
     """NodeCondition contains condition information for a node."""
 
     last_heartbeat_time: str | None = None
@@ -83,8 +83,8 @@ class NodeCondition(Part):
     type: str = field(default_factory=str)
 
 
-class NodeConfigStatus(Part):
-    """NodeConfigStatus describes the status of the config assigned by ...."""
+class NodeConfigStatus(Part, frozen=True, kw_only=True):
+    """NodeConfigStatus describes the status of the config assigned by ..."""
 
     active: NodeConfigSource | None = None
     assigned: NodeConfigSource | None = None
@@ -92,39 +92,39 @@ class NodeConfigStatus(Part):
     last_known_good: NodeConfigSource | None = None
 
 
-class DaemonEndpoint(Part):
+class DaemonEndpoint(Part, frozen=True, kw_only=True):
     """DaemonEndpoint contains information about a single Daemon endpoint."""
 
     port: int = field(default_factory=int, name="Port")
 
 
-class NodeDaemonEndpoints(Part):
+class NodeDaemonEndpoints(Part, frozen=True, kw_only=True):
     """NodeDaemonEndpoints lists ports opened by daemons running on the Node."""
 
     kubelet_endpoint: DaemonEndpoint | None = None
 
 
-class NodeFeatures(Part):
+class NodeFeatures(Part, frozen=True, kw_only=True):
     """NodeFeatures describes the set of features implemented by the CRI implementation."""
 
     supplemental_groups_policy: bool | None = None
 
 
-class NodeRuntimeHandlerFeatures(Part):
+class NodeRuntimeHandlerFeatures(Part, frozen=True, kw_only=True):
     """NodeRuntimeHandlerFeatures is a set of features implemented by the runtime handler."""
 
     recursive_read_only_mounts: bool | None = None
     user_namespaces: bool | None = None
 
 
-class NodeRuntimeHandler(Part):
+class NodeRuntimeHandler(Part, frozen=True, kw_only=True):
     """NodeRuntimeHandler is a set of runtime handler information."""
 
     features: NodeRuntimeHandlerFeatures | None = None
     name: str | None = None
 
 
-class NodeSystemInfo(Part):
+class NodeSystemInfo(Part, frozen=True, kw_only=True):
     """NodeSystemInfo is a set of ids/uuids to uniquely identify the node."""
 
     architecture: str = field(default_factory=str)
@@ -139,7 +139,7 @@ class NodeSystemInfo(Part):
     system_uuid: str = field(default_factory=str)
 
 
-class NodeStatus(Part):
+class NodeStatus(Part, frozen=True, kw_only=True):
     """NodeStatus is information about the current status of a node."""
 
     addresses: tuple[NodeAddress, ...] = ()
@@ -157,7 +157,7 @@ class NodeStatus(Part):
     volumes_in_use: tuple[str, ...] = ()
 
 
-class Node(Object, tag="Node", tag_field="kind"):
+class Node(Object, tag="Node", tag_field="kind", frozen=True, kw_only=True):
     """Node is a worker node in Kubernetes."""
 
     kind: ClassVar[str] = "Node"

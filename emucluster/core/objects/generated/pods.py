@@ -10,8 +10,9 @@ from typing import ClassVar, Literal
 
 from msgspec import UNSET, UnsetType, field
 
-from ..base import Part, no_items
-from ..root import Object
+from emucluster.core.objects.base import Part, no_items
+from emucluster.core.objects.root import Object
+
 from .containers import (
     AppArmorProfile,
     Container,
@@ -28,63 +29,63 @@ from .scheduling import Affinity, Toleration, TopologySpreadConstraint
 from .volumes import Volume
 
 
-class HostAlias(Part):
-    """HostAlias holds the mapping between IP and hostnames that will be injected as ...."""
+class HostAlias(Part, frozen=True, kw_only=True):
+    """HostAlias holds the mapping between IP and hostnames that will be injected as ..."""
 
     hostnames: tuple[str, ...] = ()
     ip: str = field(default_factory=str)
 
 
-class PodDNSConfigOption(Part):
+class PodDNSConfigOption(Part, frozen=True, kw_only=True):
     """PodDNSConfigOption defines DNS resolver options of a pod."""
 
     name: str | None = None
     value: str | None = None
 
 
-class PodDNSConfig(Part):
-    """PodDNSConfig defines the DNS parameters of a pod in addition to those generated ...."""
+class PodDNSConfig(Part, frozen=True, kw_only=True):
+    """PodDNSConfig defines the DNS parameters of a pod in addition to those generated ..."""
 
     nameservers: tuple[str, ...] = ()
     options: tuple[PodDNSConfigOption, ...] = ()
     searches: tuple[str, ...] = ()
 
 
-class PodOS(Part):
+class PodOS(Part, frozen=True, kw_only=True):
     """PodOS defines the OS parameters of a pod."""
 
     name: str = field(default_factory=str)
 
 
-class PodReadinessGate(Part):
+class PodReadinessGate(Part, frozen=True, kw_only=True):
     """PodReadinessGate contains the reference to a pod condition."""
 
     condition_type: str = field(default_factory=str)
 
 
-class PodResourceClaim(Part):
-    """PodResourceClaim references exactly one ResourceClaim, either directly or by ...."""
+class PodResourceClaim(Part, frozen=True, kw_only=True):
+    """PodResourceClaim references exactly one ResourceClaim, either directly or by ..."""
 
     name: str = field(default_factory=str)
     resource_claim_name: str | None = None
     resource_claim_template_name: str | None = None
 
 
-class PodSchedulingGate(Part):
+class PodSchedulingGate(Part, frozen=True, kw_only=True):
     """PodSchedulingGate is associated to a Pod to guard its scheduling."""
 
     name: str = field(default_factory=str)
 
 
-class Sysctl(Part):
+class Sysctl(Part, frozen=True, kw_only=True):
     """Sysctl defines a kernel parameter to be set."""
 
     name: str = field(default_factory=str)
     value: str = field(default_factory=str)
 
 
-class PodSecurityContext(Part):
-    """PodSecurityContext holds pod-level security attributes and common container ...."""
+class PodSecurityContext(Part, frozen=True, kw_only=True):
+    """PodSecurityContext holds pod-level security attributes and common container ..."""
 
     app_armor_profile: AppArmorProfile | None = None
     fs_group: int | None = None
@@ -101,7 +102,7 @@ class PodSecurityContext(Part):
     windows_options: WindowsSecurityContextOptions | None = None
 
 
-class PodSpec(Part):
+class PodSpec(Part, frozen=True, kw_only=True):
     """PodSpec is a description of a pod."""
 
     active_deadline_seconds: int | None = None
@@ -146,20 +147,20 @@ class PodSpec(Part):
     volumes: tuple[Volume, ...] = ()
 
 
-class PodTemplateSpec(Part):
+class PodTemplateSpec(Part, frozen=True, kw_only=True):
     """PodTemplateSpec describes the data a pod should have when created from a template."""
 
     metadata: ObjectMeta = ObjectMeta()
     spec: PodSpec = PodSpec()
 
 
-class HostIP(Part):
+class HostIP(Part, frozen=True, kw_only=True):
     """HostIP represents a single IP address allocated to the host."""
 
     ip: str = field(default_factory=str)
 
 
-class PodCondition(Part):
+class PodCondition(Part, frozen=True, kw_only=True):
     """PodCondition contains details for the current condition of this pod."""
 
     last_probe_time: str | UnsetType | None = UNSET
@@ -170,20 +171,20 @@ class PodCondition(Part):
     type: str = field(default_factory=str)
 
 
-class PodIP(Part):
+class PodIP(Part, frozen=True, kw_only=True):
     """PodIP represents a single IP address allocated to the pod."""
 
     ip: str = field(default_factory=str)
 
 
-class PodResourceClaimStatus(Part):
-    """PodResourceClaimStatus is stored in the PodStatus for each PodResourceClaim ...."""
+class PodResourceClaimStatus(Part, frozen=True, kw_only=True):
+    """PodResourceClaimStatus is stored in the PodStatus for each PodResourceClaim ..."""
 
     name: str = field(default_factory=str)
     resource_claim_name: str | None = None
 
 
-class PodStatus(Part):
+class PodStatus(Part, frozen=True, kw_only=True):
     """PodStatus represents information about the status of a pod."""
 
     conditions: tuple[PodCondition, ...] = ()
@@ -204,7 +205,7 @@ class PodStatus(Part):
     start_time: str | None = None
 
 
-class Pod(Object, tag="Pod", tag_field="kind"):
+class Pod(Object, tag="Pod", tag_field="kind", frozen=True, kw_only=True):
     """Pod is a collection of containers that can run on a host."""
 
     kind: ClassVar[str] = "Pod"

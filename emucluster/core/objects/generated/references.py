@@ -6,11 +6,11 @@ kubernetes-validate 1.37.0 (Apache-2.0). See NOTICE.
 
 from __future__ import annotations
 
-from ..base import Part
+from emucluster.core.objects.base import Part
 
 
-class ObjectReference(Part):
-    """ObjectReference contains enough information to let you inspect or modify the ...."""
+class ObjectReference(Part, frozen=True, kw_only=True):
+    """ObjectReference contains enough information to let you inspect or modify the ..."""
 
     api_version: str | None = None
     field_path: str | None = None
@@ -21,7 +21,7 @@ class ObjectReference(Part):
     uid: str | None = None
 
 
-class LocalObjectReference(Part):
-    """LocalObjectReference contains enough information to let you locate the ...."""
+class LocalObjectReference(Part, frozen=True, kw_only=True):
+    """LocalObjectReference contains enough information to let you locate the ..."""
 
     name: str | None = None

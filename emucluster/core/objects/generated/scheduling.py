@@ -8,47 +8,48 @@ from __future__ import annotations
 
 from msgspec import field
 
-from ..base import Part, no_items
+from emucluster.core.objects.base import Part, no_items
+
 from .meta import LabelSelector
 
 
-class NodeSelectorRequirement(Part):
-    """A node selector requirement is a selector that contains values, a key, and an ...."""
+class NodeSelectorRequirement(Part, frozen=True, kw_only=True):
+    """A node selector requirement is a selector that contains values, a key, and an ..."""
 
     key: str = field(default_factory=str)
     operator: str = field(default_factory=str)
     values: tuple[str, ...] = ()
 
 
-class NodeSelectorTerm(Part):
+class NodeSelectorTerm(Part, frozen=True, kw_only=True):
     """A null or empty node selector term matches no objects."""
 
     match_expressions: tuple[NodeSelectorRequirement, ...] = ()
     match_fields: tuple[NodeSelectorRequirement, ...] = ()
 
 
-class NodeSelector(Part):
-    """A node selector represents the union of the results of one or more label ...."""
+class NodeSelector(Part, frozen=True, kw_only=True):
+    """A node selector represents the union of the results of one or more label ..."""
 
     node_selector_terms: tuple[NodeSelectorTerm, ...] = field(default_factory=no_items)
 
 
-class PreferredSchedulingTerm(Part):
+class PreferredSchedulingTerm(Part, frozen=True, kw_only=True):
     """An empty preferred scheduling term matches all objects with implicit weight 0 (i.e."""
 
     preference: NodeSelectorTerm = NodeSelectorTerm()
     weight: int = field(default_factory=int)
 
 
-class NodeAffinity(Part):
+class NodeAffinity(Part, frozen=True, kw_only=True):
     """Node affinity is a group of node affinity scheduling rules."""
 
     preferred_during_scheduling_ignored_during_execution: tuple[PreferredSchedulingTerm, ...] = ()
     required_during_scheduling_ignored_during_execution: NodeSelector | None = None
 
 
-class PodAffinityTerm(Part):
-    """Defines a set of pods (namely those matching the labelSelector relative to the ...."""
+class PodAffinityTerm(Part, frozen=True, kw_only=True):
+    """Defines a set of pods (namely those matching the labelSelector relative to the ..."""
 
     label_selector: LabelSelector | None = None
     match_label_keys: tuple[str, ...] = ()
@@ -58,28 +59,28 @@ class PodAffinityTerm(Part):
     topology_key: str = field(default_factory=str)
 
 
-class WeightedPodAffinityTerm(Part):
-    """The weights of all of the matched WeightedPodAffinityTerm fields are added ...."""
+class WeightedPodAffinityTerm(Part, frozen=True, kw_only=True):
+    """The weights of all of the matched WeightedPodAffinityTerm fields are added ..."""
 
     pod_affinity_term: PodAffinityTerm = PodAffinityTerm()
     weight: int = field(default_factory=int)
 
 
-class PodAffinity(Part):
+class PodAffinity(Part, frozen=True, kw_only=True):
     """Pod affinity is a group of inter pod affinity scheduling rules."""
 
     preferred_during_scheduling_ignored_during_execution: tuple[WeightedPodAffinityTerm, ...] = ()
     required_during_scheduling_ignored_during_execution: tuple[PodAffinityTerm, ...] = ()
 
 
-class PodAntiAffinity(Part):
+class PodAntiAffinity(Part, frozen=True, kw_only=True):
     """Pod anti affinity is a group of inter pod anti affinity scheduling rules."""
 
     preferred_during_scheduling_ignored_during_execution: tuple[WeightedPodAffinityTerm, ...] = ()
     required_during_scheduling_ignored_during_execution: tuple[PodAffinityTerm, ...] = ()
 
 
-class Affinity(Part):
+class Affinity(Part, frozen=True, kw_only=True):
     """Affinity is a group of affinity scheduling rules."""
 
     node_affinity: NodeAffinity | None = None
@@ -87,8 +88,8 @@ class Affinity(Part):
     pod_anti_affinity: PodAntiAffinity | None = None
 
 
-class Toleration(Part):
-    """The pod this Toleration is attached to tolerates any taint that matches the ...."""
+class Toleration(Part, frozen=True, kw_only=True):
+    """The pod this Toleration is attached to tolerates any taint that matches the ..."""
 
     effect: str | None = None
     key: str | None = None
@@ -97,8 +98,8 @@ class Toleration(Part):
     value: str | None = None
 
 
-class TopologySpreadConstraint(Part):
-    """TopologySpreadConstraint specifies how to spread matching pods among the given ...."""
+class TopologySpreadConstraint(Part, frozen=True, kw_only=True):
+    """TopologySpreadConstraint specifies how to spread matching pods among the given ..."""
 
     label_selector: LabelSelector | None = None
     match_label_keys: tuple[str, ...] = ()

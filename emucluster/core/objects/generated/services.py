@@ -10,13 +10,14 @@ from typing import ClassVar, Literal
 
 from msgspec import field
 
-from ..base import Part, no_items
-from ..root import Object
+from emucluster.core.objects.base import Part, no_items
+from emucluster.core.objects.root import Object
+
 from .meta import Condition
 from .references import ObjectReference
 
 
-class ServicePort(Part):
+class ServicePort(Part, frozen=True, kw_only=True):
     """ServicePort contains information on service's port."""
 
     app_protocol: str | None = None
@@ -27,19 +28,19 @@ class ServicePort(Part):
     target_port: int | str | None = None
 
 
-class ClientIPConfig(Part):
+class ClientIPConfig(Part, frozen=True, kw_only=True):
     """ClientIPConfig represents the configurations of Client IP based session affinity."""
 
     timeout_seconds: int | None = None
 
 
-class SessionAffinityConfig(Part):
+class SessionAffinityConfig(Part, frozen=True, kw_only=True):
     """SessionAffinityConfig represents the configurations of session affinity."""
 
     client_ip: ClientIPConfig | None = None
 
 
-class ServiceSpec(Part):
+class ServiceSpec(Part, frozen=True, kw_only=True):
     """ServiceSpec describes the attributes that a user creates on a service."""
 
     allocate_load_balancer_node_ports: bool | None = None
@@ -64,7 +65,7 @@ class ServiceSpec(Part):
     type: str | None = None
 
 
-class PortStatus(Part):
+class PortStatus(Part, frozen=True, kw_only=True):
     """PortStatus represents the error condition of a service port."""
 
     error: str | None = None
@@ -72,8 +73,8 @@ class PortStatus(Part):
     protocol: str = field(default_factory=str)
 
 
-class LoadBalancerIngress(Part):
-    """LoadBalancerIngress represents the status of a load-balancer ingress point: ...."""
+class LoadBalancerIngress(Part, frozen=True, kw_only=True):
+    """LoadBalancerIngress represents the status of a load-balancer ingress point: ..."""
 
     hostname: str | None = None
     ip: str | None = None
@@ -81,21 +82,21 @@ class LoadBalancerIngress(Part):
     ports: tuple[PortStatus, ...] = ()
 
 
-class LoadBalancerStatus(Part):
+class LoadBalancerStatus(Part, frozen=True, kw_only=True):
     """LoadBalancerStatus represents the status of a load-balancer."""
 
     ingress: tuple[LoadBalancerIngress, ...] = ()
 
 
-class ServiceStatus(Part):
+class ServiceStatus(Part, frozen=True, kw_only=True):
     """ServiceStatus represents the current status of a service."""
 
     conditions: tuple[Condition, ...] = ()
     load_balancer: LoadBalancerStatus = LoadBalancerStatus()
 
 
-class Service(Object, tag="Service", tag_field="kind"):
-    """Service is a named abstraction of software service (for example, mysql) ...."""
+class Service(Object, tag="Service", tag_field="kind", frozen=True, kw_only=True):
+    """Service is a named abstraction of software service (for example, mysql) ..."""
 
     kind: ClassVar[str] = "Service"
     api_version: Literal["v1"] = field(default_factory=lambda: "v1")
@@ -103,7 +104,7 @@ class Service(Object, tag="Service", tag_field="kind"):
     status: ServiceStatus = ServiceStatus()
 
 
-class EndpointConditions(Part):
+class EndpointConditions(Part, frozen=True, kw_only=True):
     """EndpointConditions represents the current condition of an endpoint."""
 
     ready: bool | None = None
@@ -111,19 +112,19 @@ class EndpointConditions(Part):
     terminating: bool | None = None
 
 
-class ForZone(Part):
+class ForZone(Part, frozen=True, kw_only=True):
     """ForZone provides information about which zones should consume this endpoint."""
 
     name: str = field(default_factory=str)
 
 
-class EndpointHints(Part):
+class EndpointHints(Part, frozen=True, kw_only=True):
     """EndpointHints provides hints describing how an endpoint should be consumed."""
 
     for_zones: tuple[ForZone, ...] = ()
 
 
-class Endpoint(Part):
+class Endpoint(Part, frozen=True, kw_only=True):
     """Endpoint represents a single logical 'backend' implementing a service."""
 
     addresses: tuple[str, ...] = field(default_factory=no_items)
@@ -136,7 +137,7 @@ class Endpoint(Part):
     zone: str | None = None
 
 
-class EndpointPort(Part):
+class EndpointPort(Part, frozen=True, kw_only=True):
     """EndpointPort represents a Port used by an EndpointSlice."""
 
     app_protocol: str | None = None
@@ -145,7 +146,7 @@ class EndpointPort(Part):
     protocol: str | None = None
 
 
-class EndpointSlice(Object, tag="EndpointSlice", tag_field="kind"):
+class EndpointSlice(Object, tag="EndpointSlice", tag_field="kind", frozen=True, kw_only=True):
     """EndpointSlice represents a subset of the endpoints that implement a service."""
 
     kind: ClassVar[str] = "EndpointSlice"

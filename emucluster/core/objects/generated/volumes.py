@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from msgspec import field
 
-from ..base import Part, no_items
+from emucluster.core.objects.base import Part, no_items
+
 from .meta import LabelSelector, ObjectMeta
 from .references import LocalObjectReference
 
 
-class AWSElasticBlockStoreVolumeSource(Part):
+class AWSElasticBlockStoreVolumeSource(Part, frozen=True, kw_only=True):
     """Represents a Persistent Disk resource in AWS.."""
 
     fs_type: str | None = None
@@ -22,7 +23,7 @@ class AWSElasticBlockStoreVolumeSource(Part):
     volume_id: str = field(default_factory=str)
 
 
-class AzureDiskVolumeSource(Part):
+class AzureDiskVolumeSource(Part, frozen=True, kw_only=True):
     """AzureDisk represents an Azure Data Disk mount on the host and bind mount to the pod."""
 
     caching_mode: str | None = None
@@ -33,16 +34,16 @@ class AzureDiskVolumeSource(Part):
     read_only: bool | None = None
 
 
-class AzureFileVolumeSource(Part):
-    """AzureFile represents an Azure File Service mount on the host and bind mount to ...."""
+class AzureFileVolumeSource(Part, frozen=True, kw_only=True):
+    """AzureFile represents an Azure File Service mount on the host and bind mount to ..."""
 
     read_only: bool | None = None
     secret_name: str = field(default_factory=str)
     share_name: str = field(default_factory=str)
 
 
-class CSIVolumeSource(Part):
-    """Represents a source location of a volume to mount, managed by an external CSI ...."""
+class CSIVolumeSource(Part, frozen=True, kw_only=True):
+    """Represents a source location of a volume to mount, managed by an external CSI ..."""
 
     driver: str = field(default_factory=str)
     fs_type: str | None = None
@@ -51,8 +52,8 @@ class CSIVolumeSource(Part):
     volume_attributes: dict[str, str] | None = None
 
 
-class CephFSVolumeSource(Part):
-    """Represents a Ceph Filesystem mount that lasts the lifetime of a pod Cephfs ...."""
+class CephFSVolumeSource(Part, frozen=True, kw_only=True):
+    """Represents a Ceph Filesystem mount that lasts the lifetime of a pod Cephfs ..."""
 
     monitors: tuple[str, ...] = field(default_factory=no_items)
     path: str | None = None
@@ -62,7 +63,7 @@ class CephFSVolumeSource(Part):
     user: str | None = None
 
 
-class CinderVolumeSource(Part):
+class CinderVolumeSource(Part, frozen=True, kw_only=True):
     """Represents a cinder volume resource in Openstack."""
 
     fs_type: str | None = None
@@ -71,7 +72,7 @@ class CinderVolumeSource(Part):
     volume_id: str = field(default_factory=str)
 
 
-class KeyToPath(Part):
+class KeyToPath(Part, frozen=True, kw_only=True):
     """Maps a string key to a path within a volume."""
 
     key: str = field(default_factory=str)
@@ -79,7 +80,7 @@ class KeyToPath(Part):
     path: str = field(default_factory=str)
 
 
-class ConfigMapVolumeSource(Part):
+class ConfigMapVolumeSource(Part, frozen=True, kw_only=True):
     """Adapts a ConfigMap into a volume."""
 
     default_mode: int | None = None
@@ -88,23 +89,23 @@ class ConfigMapVolumeSource(Part):
     optional: bool | None = None
 
 
-class ObjectFieldSelector(Part):
+class ObjectFieldSelector(Part, frozen=True, kw_only=True):
     """ObjectFieldSelector selects an APIVersioned field of an object."""
 
     api_version: str | None = None
     field_path: str = field(default_factory=str)
 
 
-class ResourceFieldSelector(Part):
-    """ResourceFieldSelector represents container resources (cpu, memory) and their ...."""
+class ResourceFieldSelector(Part, frozen=True, kw_only=True):
+    """ResourceFieldSelector represents container resources (cpu, memory) and their ..."""
 
     container_name: str | None = None
     divisor: str | int | float | None = None
     resource: str = field(default_factory=str)
 
 
-class DownwardAPIVolumeFile(Part):
-    """DownwardAPIVolumeFile represents information to create the file containing the ...."""
+class DownwardAPIVolumeFile(Part, frozen=True, kw_only=True):
+    """DownwardAPIVolumeFile represents information to create the file containing the ..."""
 
     field_ref: ObjectFieldSelector | None = None
     mode: int | None = None
@@ -112,30 +113,30 @@ class DownwardAPIVolumeFile(Part):
     resource_field_ref: ResourceFieldSelector | None = None
 
 
-class DownwardAPIVolumeSource(Part):
+class DownwardAPIVolumeSource(Part, frozen=True, kw_only=True):
     """DownwardAPIVolumeSource represents a volume containing downward API info."""
 
     default_mode: int | None = None
     items: tuple[DownwardAPIVolumeFile, ...] = ()
 
 
-class EmptyDirVolumeSource(Part):
+class EmptyDirVolumeSource(Part, frozen=True, kw_only=True):
     """Represents an empty directory for a pod."""
 
     medium: str | None = None
     size_limit: str | int | float | None = None
 
 
-class TypedLocalObjectReference(Part):
-    """TypedLocalObjectReference contains enough information to let you locate the ...."""
+class TypedLocalObjectReference(Part, frozen=True, kw_only=True):
+    """TypedLocalObjectReference contains enough information to let you locate the ..."""
 
     api_group: str | None = None
     kind: str = field(default_factory=str)
     name: str = field(default_factory=str)
 
 
-class TypedObjectReference(Part):
-    """TypedObjectReference contains enough information to let you locate the typed ...."""
+class TypedObjectReference(Part, frozen=True, kw_only=True):
+    """TypedObjectReference contains enough information to let you locate the typed ..."""
 
     api_group: str | None = None
     kind: str = field(default_factory=str)
@@ -143,15 +144,15 @@ class TypedObjectReference(Part):
     namespace: str | None = None
 
 
-class VolumeResourceRequirements(Part):
+class VolumeResourceRequirements(Part, frozen=True, kw_only=True):
     """VolumeResourceRequirements describes the storage resource requirements for a volume."""
 
     limits: dict[str, str | int | float] | None = None
     requests: dict[str, str | int | float] | None = None
 
 
-class PersistentVolumeClaimSpec(Part):
-    """PersistentVolumeClaimSpec describes the common attributes of storage devices ...."""
+class PersistentVolumeClaimSpec(Part, frozen=True, kw_only=True):
+    """PersistentVolumeClaimSpec describes the common attributes of storage devices ..."""
 
     access_modes: tuple[str, ...] = ()
     data_source: TypedLocalObjectReference | None = None
@@ -164,20 +165,20 @@ class PersistentVolumeClaimSpec(Part):
     volume_name: str | None = None
 
 
-class PersistentVolumeClaimTemplate(Part):
-    """PersistentVolumeClaimTemplate is used to produce PersistentVolumeClaim objects ...."""
+class PersistentVolumeClaimTemplate(Part, frozen=True, kw_only=True):
+    """PersistentVolumeClaimTemplate is used to produce PersistentVolumeClaim objects ..."""
 
     metadata: ObjectMeta = ObjectMeta()
     spec: PersistentVolumeClaimSpec = PersistentVolumeClaimSpec()
 
 
-class EphemeralVolumeSource(Part):
+class EphemeralVolumeSource(Part, frozen=True, kw_only=True):
     """Represents an ephemeral volume that is handled by a normal storage driver."""
 
     volume_claim_template: PersistentVolumeClaimTemplate | None = None
 
 
-class FCVolumeSource(Part):
+class FCVolumeSource(Part, frozen=True, kw_only=True):
     """Represents a Fibre Channel volume."""
 
     fs_type: str | None = None
@@ -187,8 +188,8 @@ class FCVolumeSource(Part):
     wwids: tuple[str, ...] = ()
 
 
-class FlexVolumeSource(Part):
-    """FlexVolume represents a generic volume resource that is provisioned/attached ...."""
+class FlexVolumeSource(Part, frozen=True, kw_only=True):
+    """FlexVolume represents a generic volume resource that is provisioned/attached ..."""
 
     driver: str = field(default_factory=str)
     fs_type: str | None = None
@@ -197,14 +198,14 @@ class FlexVolumeSource(Part):
     secret_ref: LocalObjectReference | None = None
 
 
-class FlockerVolumeSource(Part):
+class FlockerVolumeSource(Part, frozen=True, kw_only=True):
     """Represents a Flocker volume mounted by the Flocker agent."""
 
     dataset_name: str | None = None
     dataset_uuid: str | None = None
 
 
-class GCEPersistentDiskVolumeSource(Part):
+class GCEPersistentDiskVolumeSource(Part, frozen=True, kw_only=True):
     """Represents a Persistent Disk resource in Google Compute Engine."""
 
     fs_type: str | None = None
@@ -213,7 +214,7 @@ class GCEPersistentDiskVolumeSource(Part):
     read_only: bool | None = None
 
 
-class GitRepoVolumeSource(Part):
+class GitRepoVolumeSource(Part, frozen=True, kw_only=True):
     """Represents a volume that is populated with the contents of a git repository."""
 
     directory: str | None = None
@@ -221,7 +222,7 @@ class GitRepoVolumeSource(Part):
     revision: str | None = None
 
 
-class GlusterfsVolumeSource(Part):
+class GlusterfsVolumeSource(Part, frozen=True, kw_only=True):
     """Represents a Glusterfs mount that lasts the lifetime of a pod."""
 
     endpoints: str = field(default_factory=str)
@@ -229,14 +230,14 @@ class GlusterfsVolumeSource(Part):
     read_only: bool | None = None
 
 
-class HostPathVolumeSource(Part):
+class HostPathVolumeSource(Part, frozen=True, kw_only=True):
     """Represents a host path mapped into a pod."""
 
     path: str = field(default_factory=str)
     type: str | None = None
 
 
-class ISCSIVolumeSource(Part):
+class ISCSIVolumeSource(Part, frozen=True, kw_only=True):
     """Represents an ISCSI disk."""
 
     chap_auth_discovery: bool | None = None
@@ -252,14 +253,14 @@ class ISCSIVolumeSource(Part):
     target_portal: str = field(default_factory=str)
 
 
-class ImageVolumeSource(Part):
+class ImageVolumeSource(Part, frozen=True, kw_only=True):
     """ImageVolumeSource represents a image volume resource."""
 
     pull_policy: str | None = None
     reference: str | None = None
 
 
-class NFSVolumeSource(Part):
+class NFSVolumeSource(Part, frozen=True, kw_only=True):
     """Represents an NFS mount that lasts the lifetime of a pod."""
 
     path: str = field(default_factory=str)
@@ -267,21 +268,21 @@ class NFSVolumeSource(Part):
     server: str = field(default_factory=str)
 
 
-class PersistentVolumeClaimVolumeSource(Part):
+class PersistentVolumeClaimVolumeSource(Part, frozen=True, kw_only=True):
     """PersistentVolumeClaimVolumeSource references the user's PVC in the same namespace."""
 
     claim_name: str = field(default_factory=str)
     read_only: bool | None = None
 
 
-class PhotonPersistentDiskVolumeSource(Part):
+class PhotonPersistentDiskVolumeSource(Part, frozen=True, kw_only=True):
     """Represents a Photon Controller persistent disk resource."""
 
     fs_type: str | None = None
     pd_id: str = field(default_factory=str)
 
 
-class PortworxVolumeSource(Part):
+class PortworxVolumeSource(Part, frozen=True, kw_only=True):
     """PortworxVolumeSource represents a Portworx volume resource."""
 
     fs_type: str | None = None
@@ -289,8 +290,8 @@ class PortworxVolumeSource(Part):
     volume_id: str = field(default_factory=str)
 
 
-class ClusterTrustBundleProjection(Part):
-    """ClusterTrustBundleProjection describes how to select a set of ...."""
+class ClusterTrustBundleProjection(Part, frozen=True, kw_only=True):
+    """ClusterTrustBundleProjection describes how to select a set of ..."""
 
     label_selector: LabelSelector | None = None
     name: str | None = None
@@ -299,7 +300,7 @@ class ClusterTrustBundleProjection(Part):
     signer_name: str | None = None
 
 
-class ConfigMapProjection(Part):
+class ConfigMapProjection(Part, frozen=True, kw_only=True):
     """Adapts a ConfigMap into a projected volume."""
 
     items: tuple[KeyToPath, ...] = ()
@@ -307,13 +308,13 @@ class ConfigMapProjection(Part):
     optional: bool | None = None
 
 
-class DownwardAPIProjection(Part):
+class DownwardAPIProjection(Part, frozen=True, kw_only=True):
     """Represents downward API info for projecting into a projected volume."""
 
     items: tuple[DownwardAPIVolumeFile, ...] = ()
 
 
-class SecretProjection(Part):
+class SecretProjection(Part, frozen=True, kw_only=True):
     """Adapts a secret into a projected volume."""
 
     items: tuple[KeyToPath, ...] = ()
@@ -321,7 +322,7 @@ class SecretProjection(Part):
     optional: bool | None = None
 
 
-class ServiceAccountTokenProjection(Part):
+class ServiceAccountTokenProjection(Part, frozen=True, kw_only=True):
     """ServiceAccountTokenProjection represents a projected service account token volume."""
 
     audience: str | None = None
@@ -329,7 +330,7 @@ class ServiceAccountTokenProjection(Part):
     path: str = field(default_factory=str)
 
 
-class VolumeProjection(Part):
+class VolumeProjection(Part, frozen=True, kw_only=True):
     """Projection that may be projected along with other supported volume types."""
 
     cluster_trust_bundle: ClusterTrustBundleProjection | None = None
@@ -339,14 +340,14 @@ class VolumeProjection(Part):
     service_account_token: ServiceAccountTokenProjection | None = None
 
 
-class ProjectedVolumeSource(Part):
+class ProjectedVolumeSource(Part, frozen=True, kw_only=True):
     """Represents a projected volume source."""
 
     default_mode: int | None = None
     sources: tuple[VolumeProjection, ...] = ()
 
 
-class QuobyteVolumeSource(Part):
+class QuobyteVolumeSource(Part, frozen=True, kw_only=True):
     """Represents a Quobyte mount that lasts the lifetime of a pod."""
 
     group: str | None = None
@@ -357,7 +358,7 @@ class QuobyteVolumeSource(Part):
     volume: str = field(default_factory=str)
 
 
-class RBDVolumeSource(Part):
+class RBDVolumeSource(Part, frozen=True, kw_only=True):
     """Represents a Rados Block Device mount that lasts the lifetime of a pod."""
 
     fs_type: str | None = None
@@ -370,7 +371,7 @@ class RBDVolumeSource(Part):
     user: str | None = None
 
 
-class ScaleIOVolumeSource(Part):
+class ScaleIOVolumeSource(Part, frozen=True, kw_only=True):
     """ScaleIOVolumeSource represents a persistent ScaleIO volume."""
 
     fs_type: str | None = None
@@ -385,7 +386,7 @@ class ScaleIOVolumeSource(Part):
     volume_name: str | None = None
 
 
-class SecretVolumeSource(Part):
+class SecretVolumeSource(Part, frozen=True, kw_only=True):
     """Adapts a Secret into a volume."""
 
     default_mode: int | None = None
@@ -394,7 +395,7 @@ class SecretVolumeSource(Part):
     secret_name: str | None = None
 
 
-class StorageOSVolumeSource(Part):
+class StorageOSVolumeSource(Part, frozen=True, kw_only=True):
     """Represents a StorageOS persistent volume resource."""
 
     fs_type: str | None = None
@@ -404,7 +405,7 @@ class StorageOSVolumeSource(Part):
     volume_namespace: str | None = None
 
 
-class VsphereVirtualDiskVolumeSource(Part):
+class VsphereVirtualDiskVolumeSource(Part, frozen=True, kw_only=True):
     """Represents a vSphere volume resource."""
 
     fs_type: str | None = None
@@ -413,8 +414,8 @@ class VsphereVirtualDiskVolumeSource(Part):
     volume_path: str = field(default_factory=str)
 
 
-class Volume(Part):
-    """Volume represents a named volume in a pod that may be accessed by any container ...."""
+class Volume(Part, frozen=True, kw_only=True):
+    """Volume represents a named volume in a pod that may be accessed by any container ..."""
 
     aws_elastic_block_store: AWSElasticBlockStoreVolumeSource | None = None
     azure_disk: AzureDiskVolumeSource | None = None

@@ -10,27 +10,28 @@ from typing import ClassVar, Literal
 
 from msgspec import field
 
-from ..base import Part
-from ..root import Object
+from emucluster.core.objects.base import Part
+from emucluster.core.objects.root import Object
+
 from .meta import LabelSelector
 from .pods import PodTemplateSpec
 
 
-class RollingUpdateDeployment(Part):
+class RollingUpdateDeployment(Part, frozen=True, kw_only=True):
     """Spec to control the desired behavior of rolling update."""
 
     max_surge: int | str | None = None
     max_unavailable: int | str | None = None
 
 
-class DeploymentStrategy(Part):
+class DeploymentStrategy(Part, frozen=True, kw_only=True):
     """DeploymentStrategy describes how to replace existing pods with new ones."""
 
     rolling_update: RollingUpdateDeployment | None = None
     type: str | None = None
 
 
-class DeploymentSpec(Part):
+class DeploymentSpec(Part, frozen=True, kw_only=True):
     """DeploymentSpec is the specification of the desired behavior of the Deployment."""
 
     min_ready_seconds: int | None = None
@@ -43,7 +44,7 @@ class DeploymentSpec(Part):
     template: PodTemplateSpec = PodTemplateSpec()
 
 
-class DeploymentCondition(Part):
+class DeploymentCondition(Part, frozen=True, kw_only=True):
     """DeploymentCondition describes the state of a deployment at a certain point."""
 
     last_transition_time: str | None = None
@@ -54,7 +55,7 @@ class DeploymentCondition(Part):
     type: str = field(default_factory=str)
 
 
-class DeploymentStatus(Part):
+class DeploymentStatus(Part, frozen=True, kw_only=True):
     """DeploymentStatus is the most recently observed status of the Deployment."""
 
     available_replicas: int | None = None
@@ -67,7 +68,7 @@ class DeploymentStatus(Part):
     updated_replicas: int | None = None
 
 
-class Deployment(Object, tag="Deployment", tag_field="kind"):
+class Deployment(Object, tag="Deployment", tag_field="kind", frozen=True, kw_only=True):
     """Deployment enables declarative updates for Pods and ReplicaSets."""
 
     kind: ClassVar[str] = "Deployment"
@@ -76,7 +77,7 @@ class Deployment(Object, tag="Deployment", tag_field="kind"):
     status: DeploymentStatus = DeploymentStatus()
 
 
-class ReplicaSetSpec(Part):
+class ReplicaSetSpec(Part, frozen=True, kw_only=True):
     """ReplicaSetSpec is the specification of a ReplicaSet."""
 
     min_ready_seconds: int | None = None
@@ -85,7 +86,7 @@ class ReplicaSetSpec(Part):
     template: PodTemplateSpec | None = None
 
 
-class ReplicaSetCondition(Part):
+class ReplicaSetCondition(Part, frozen=True, kw_only=True):
     """ReplicaSetCondition describes the state of a replica set at a certain point."""
 
     last_transition_time: str | None = None
@@ -95,7 +96,7 @@ class ReplicaSetCondition(Part):
     type: str = field(default_factory=str)
 
 
-class ReplicaSetStatus(Part):
+class ReplicaSetStatus(Part, frozen=True, kw_only=True):
     """ReplicaSetStatus represents the current status of a ReplicaSet."""
 
     available_replicas: int | None = None
@@ -106,8 +107,8 @@ class ReplicaSetStatus(Part):
     replicas: int = field(default_factory=int)
 
 
-class ReplicaSet(Object, tag="ReplicaSet", tag_field="kind"):
-    """ReplicaSet ensures that a specified number of pod replicas are running at any ...."""
+class ReplicaSet(Object, tag="ReplicaSet", tag_field="kind", frozen=True, kw_only=True):
+    """ReplicaSet ensures that a specified number of pod replicas are running at any ..."""
 
     kind: ClassVar[str] = "ReplicaSet"
     api_version: Literal["apps/v1"] = field(default_factory=lambda: "apps/v1")
