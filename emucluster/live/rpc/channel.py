@@ -1,4 +1,4 @@
-"""Channels between our own processes: token in the metadata, and never a proxy of the environment."""
+"""Channels between our own processes: token in the metadata, never a proxy of the environment."""
 
 from collections.abc import Sequence
 

@@ -16,7 +16,7 @@ _OPTIONS = [
 ]
 
 
-class TokenInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
+class TokenInterceptor(grpc.aio.ServerInterceptor):
     """Refuses every request that does not carry the cluster's token."""
 
     def __init__(self, token: str) -> None:
@@ -24,9 +24,9 @@ class TokenInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
 
     async def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler:
+        continuation: Callable[[Any], Awaitable[Any]],
+        handler_call_details: Any,
+    ) -> Any:
         metadata = dict(handler_call_details.invocation_metadata or ())
         given = str(metadata.get(AUTHORIZATION, ""))
         handler = await continuation(handler_call_details)
@@ -57,7 +57,7 @@ def _refusal(handler: Any) -> Any:
 
 
 def make_server(token: str) -> grpc.aio.Server:
-    """A server whose services are all behind `token`; the caller adds services, port and starts it."""
+    """A server whose services are all behind `token`; the caller adds them, binds and starts it."""
     return grpc.aio.server(interceptors=[TokenInterceptor(token)], options=_OPTIONS)
 
 
