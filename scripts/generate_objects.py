@@ -191,8 +191,7 @@ def first_sentence(schema: Schema) -> str:
 
 
 def class_text(name: str, schema: Schema) -> list[str]:
-    group_version = schema.get("x-kubernetes-group-version-kind") or ()
-    root = bool(group_version) and name in ROOTS
+    root = name in ROOTS
     own = short(name)
     base = f'Object, tag="{own}", tag_field="kind"' if root else "Part"
     # Type checkers do not inherit `frozen` and `kw_only`: they are said again.
@@ -203,7 +202,8 @@ def class_text(name: str, schema: Schema) -> list[str]:
     ]
     properties = dict(schema["properties"])
     if root:
-        group, version = group_version[0]["group"], group_version[0]["version"]
+        served = schema["x-kubernetes-group-version-kind"][0]
+        group, version = served["group"], served["version"]
         api_version = f"{group}/{version}" if group else version
         lines.append(f'    kind: ClassVar[str] = "{own}"')
         lines.append(

@@ -1,0 +1,215 @@
+"""Objects to and from JSON and plain trees.
+
+Good input takes the fast path: one typed decoder. What that refuses is walked once more as a tree,
+which finds *every* unknown field and wrong type, and drops the nulls which Kubernetes reads as
+"absent". Messages follow k8s.io/apimachinery (strict decoding) and the API server's negotiation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache, reduce
+from operator import or_
+from typing import Any, cast, get_args, get_origin
+
+import msgspec
+
+from emucluster.core.errors import (
+    NOT_FOUND,
+    NOT_SUPPORTED,
+    REQUIRED,
+    TYPE_INVALID,
+    BadRequest,
+    Cause,
+)
+
+from .registry import BY_KIND, RESOURCES, Resource
+from .root import Object
+
+_encoder = msgspec.json.Encoder()
+
+MAX_DEPTH = 64  # deeper than any object of the API; a guard for the walk's recursion
+UNKNOWN_FIELD = NOT_SUPPORTED
+
+
+@cache
+def _decoder() -> msgspec.json.Decoder[Object]:
+    union = reduce(or_, (cast(Any, row.cls) for row in RESOURCES))
+    return msgspec.json.Decoder(union)
+
+
+def encode_json(obj: Object) -> bytes:
+    """The object as compact JSON. What is absent is left out."""
+    return _encoder.encode(obj)
+
+
+def to_tree(obj: Object) -> dict[str, Any]:
+    """The object as plain dicts and lists with JSON's names, owned by the caller."""
+    tree = cast("dict[str, Any]", msgspec.json.decode(_encoder.encode(obj)))
+    return {"apiVersion": tree.pop("apiVersion"), "kind": tree.pop("kind"), **tree}
+
+
+def decode_json(data: bytes) -> Object:
+    """One object of any kind from JSON.
+
+    A missing `apiVersion` means the kind's own, as in a request to the API; `kind` is required.
+    Raises BadRequest with every unknown field or wrong type in `causes`.
+    """
+    try:
+        return _decoder().decode(data)
+    except msgspec.MsgspecError:
+        pass
+    try:
+        tree = msgspec.json.decode(data)
+    except msgspec.MsgspecError as error:
+        raise BadRequest(f"couldn't get version/kind; json parse error: {error}") from None
+    if isinstance(tree, dict) and "apiVersion" not in tree:
+        row = BY_KIND.get(str(tree.get("kind")))
+        tree = {"apiVersion": row.api_version, **tree} if row else tree
+    return decode_tree(tree)
+
+
+def decode_tree(tree: object, *, where: str = "") -> Object:
+    """One object of any kind from plain dicts and lists.
+
+    Args:
+        tree: apiVersion and kind are required. Never changed.
+        where: what to put before the message, e.g. the file's name.
+
+    Raises BadRequest: no or unknown kind, unknown fields, wrong types; the causes' fields are
+    dotted paths.
+    """
+    before = f"{where}: " if where else ""
+    row = _resource(tree, before)
+    assert isinstance(tree, dict)
+    walk = _Walk()
+    cleaned = walk.part(tree, row.cls, "", 0)
+    handled = f'{row.kind} in version "{row.version}" cannot be handled as a {row.kind}: '
+    if walk.wrong:
+        text = "; ".join(f"json: {cause.message}" for cause in walk.wrong)
+        raise BadRequest(before + handled + text, walk.wrong)
+    if walk.unknown:
+        text = ", ".join(f'unknown field "{cause.field}"' for cause in walk.unknown)
+        raise BadRequest(before + handled + "strict decoding error: " + text, walk.unknown)
+    try:
+        return msgspec.convert(cleaned, row.cls)
+    except msgspec.ValidationError as error:  # a type which the walk does not know
+        raise BadRequest(before + handled + str(error)) from None
+
+
+def _resource(tree: object, before: str) -> Resource:
+    if not isinstance(tree, dict):
+        raise BadRequest(f"{before}expected an object with apiVersion and kind, got {_go(tree)}")
+    missing = tuple(
+        Cause(key, REQUIRED, f"{key} not set")
+        for key in ("apiVersion", "kind")
+        if not tree.get(key) or not isinstance(tree[key], str)
+    )
+    if missing:
+        texts = [cause.message for cause in missing]
+        listed = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
+        raise BadRequest(f"{before}error validating data: {listed}", missing)
+    row = BY_KIND.get(tree["kind"])
+    if row is None or row.api_version != tree["apiVersion"]:
+        text = f'no matches for kind "{tree["kind"]}" in version "{tree["apiVersion"]}"'
+        raise BadRequest(before + text, (Cause("kind", NOT_FOUND, text),))
+    return row
+
+
+@cache
+def _fields(cls: type[msgspec.Struct]) -> Mapping[str, Any]:
+    """Types of a class's fields, by JSON name."""
+    fields = {f.encode_name: f.type for f in msgspec.structs.fields(cls)}
+    return fields | ({"kind": str} if issubclass(cls, Object) else {})
+
+
+class _Walk:
+    """Looks at a tree beside the class that it should become, and notes what does not fit."""
+
+    def __init__(self) -> None:
+        self.unknown: list[Cause] = []
+        self.wrong: list[Cause] = []
+
+    def part(self, tree: object, cls: type[msgspec.Struct], path: str, depth: int) -> object:
+        if not isinstance(tree, dict):
+            return self._mismatch(tree, path, "object")
+        if depth > MAX_DEPTH:
+            return self._mismatch(tree, path, f"object nested less than {MAX_DEPTH} deep")
+        fields, result = _fields(cls), {}
+        for key, value in tree.items():
+            below = f"{path}.{key}" if path else str(key)
+            if (kind := fields.get(key)) is None:
+                self.unknown.append(Cause(below, UNKNOWN_FIELD, "unknown field"))
+            elif value is not None or _keeps_null(kind):
+                result[key] = self.value(value, kind, below, depth + 1)
+        return result
+
+    def value(self, value: object, kind: Any, path: str, depth: int) -> object:
+        options = _options(kind)
+        if Any in options or (value is None and type(None) in options):
+            return value
+        for option in options:
+            origin = get_origin(option)
+            if isinstance(option, type) and issubclass(option, msgspec.Struct):
+                return self.part(value, option, path, depth)
+            if origin is tuple:
+                return self._items(value, get_args(option)[0], path, depth)
+            if origin is dict:
+                return self._map(value, get_args(option)[1], path, depth)
+        scalars = tuple(o for o in options if o in _GO_TYPES)
+        if scalars and not any(_is(value, scalar) for scalar in scalars):
+            return self._mismatch(value, path, " or ".join(_GO_TYPES[s] for s in scalars))
+        return value
+
+    def _items(self, value: object, kind: Any, path: str, depth: int) -> object:
+        if not isinstance(value, list | tuple):
+            return self._mismatch(value, path, "array")
+        return [self.value(v, kind, f"{path}[{i}]", depth) for i, v in enumerate(value)]
+
+    def _map(self, value: object, kind: Any, path: str, depth: int) -> object:
+        if not isinstance(value, dict):
+            return self._mismatch(value, path, "object")
+        return {
+            key: self.value("" if v is None else v, kind, f"{path}.{key}", depth)
+            for key, v in value.items()
+        }
+
+    def _mismatch(self, value: object, path: str, expected: str) -> object:
+        text = f"cannot unmarshal {_go(value)} into field {path} of type {expected}"
+        self.wrong.append(Cause(path, TYPE_INVALID, text))
+        return value
+
+
+_GO_TYPES: Mapping[Any, str] = {str: "string", bool: "boolean", int: "integer", float: "number"}
+
+
+def _options(kind: Any) -> tuple[Any, ...]:
+    """The members of a union, or the type alone."""
+    if get_origin(kind) in (None, tuple, dict):
+        return (kind,)
+    args = get_args(kind)
+    return tuple(type(a) if isinstance(a, str) else a for a in args)  # Literal["v1"]: str
+
+
+def _keeps_null(kind: Any) -> bool:
+    """Whether null is told from absence here: where UNSET stands for absence."""
+    return msgspec.UnsetType in _options(kind)
+
+
+def _is(value: object, scalar: Any) -> bool:
+    if scalar is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return type(value) is scalar
+
+
+def _go(value: object) -> str:
+    """What encoding/json calls the type of a value."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, int | float):
+        return "number"
+    if isinstance(value, str):
+        return "string"
+    return "array" if isinstance(value, list | tuple) else "object"
