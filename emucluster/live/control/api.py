@@ -1,0 +1,171 @@
+"""The Api service: requests in, decisions by admission, answers once they are durable."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from emucluster.core.admission import Admission
+from emucluster.core.errors import EmuclusterError, NotFound
+from emucluster.core.objects import Lease, LeaseSpec, Object, ObjectMeta, codec, replace
+from emucluster.core.objects.registry import resource
+from emucluster.core.store import selectors
+from emucluster.live.clock import micro_stamp, stamp, wall_s
+from emucluster.live.control.driver import Driver
+from emucluster.live.rpc.errors import abort, translated
+from emucluster.live.rpc.pb import api_pb2, api_pb2_grpc
+
+LEASE_NAMESPACE = "kube-node-lease"
+
+
+class Api(api_pb2_grpc.ApiServicer):
+    """One servicer for nodes, the command line and Python; it decides nothing."""
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+        self._store = driver.store
+
+    @property
+    def _admission(self) -> Admission:
+        return self._driver.admission
+
+    @translated
+    async def Get(self, request: Any, context: Any) -> Any:
+        kind = resource(request.kind).kind
+        obj = self._store.get(kind, request.namespace, request.name)
+        if obj is None:
+            raise NotFound(resource(kind).qualified, request.name)
+        await self._driver.settled()
+        return _message(obj)
+
+    @translated
+    async def List(self, request: Any, context: Any) -> Any:
+        kind = resource(request.kind).kind
+        labels = selectors.parse_label_selector(request.label_selector)
+        fields = selectors.parse_field_selector(request.field_selector)
+        found = [
+            codec.encode_json(obj)
+            for obj in self._store.list(kind, request.namespace or None)
+            if labels.matches(obj.metadata.labels or {}) and fields.matches(obj)
+        ]
+        version = self._store.version
+        await self._driver.settled()
+        return api_pb2.ObjectList(json=found, version=version)
+
+    @translated
+    async def Create(self, request: Any, context: Any) -> Any:
+        obj = codec.decode_json(request.json)
+        return _message(
+            await self._driver.write(lambda: self._admission.create(obj, stamp=stamp()))
+        )
+
+    @translated
+    async def Update(self, request: Any, context: Any) -> Any:
+        return await self._update(request, "")
+
+    @translated
+    async def UpdateStatus(self, request: Any, context: Any) -> Any:
+        return await self._update(request, "status")
+
+    async def _update(self, request: Any, subresource: str) -> Any:
+        obj = codec.decode_json(request.json)
+        expect = obj.metadata.resource_version or None
+        return _message(
+            await self._driver.write(
+                lambda: self._admission.update(
+                    obj, expect=expect, stamp=stamp(), subresource=subresource
+                )
+            )
+        )
+
+    @translated
+    async def Apply(self, request: Any, context: Any) -> Any:
+        objects = [codec.decode_json(data) for data in request.json]
+        namespace = request.namespace or "default"
+        applied = await self._driver.write(
+            lambda: self._admission.apply(
+                objects, namespace, stamp=stamp(), dry_run=request.dry_run
+            )
+        )
+        return api_pb2.ApplyResponse(
+            results=[
+                api_pb2.ApplyResult(
+                    kind=obj.kind,
+                    namespace=obj.metadata.namespace,
+                    name=obj.metadata.name,
+                    outcome=outcome,
+                    json=codec.encode_json(obj),
+                )
+                for outcome, obj in applied
+            ]
+        )
+
+    @translated
+    async def Delete(self, request: Any, context: Any) -> Any:
+        kind = resource(request.kind).kind
+        grace_s = request.grace_period_s if request.HasField("grace_period_s") else None
+        return _message(
+            await self._driver.write(
+                lambda: self._admission.delete(
+                    kind,
+                    request.namespace,
+                    request.name,
+                    stamp=stamp(),
+                    grace_period_s=grace_s,
+                    uid=request.uid or None,
+                    propagation=request.propagation or "Background",
+                )
+            )
+        )
+
+    @translated
+    async def Scale(self, request: Any, context: Any) -> Any:
+        kind = resource(request.kind).kind
+        return _message(
+            await self._driver.write(
+                lambda: self._admission.scale(
+                    kind, request.namespace, request.name, request.replicas, stamp=stamp()
+                )
+            )
+        )
+
+    async def Watch(self, request: Any, context: Any) -> AsyncIterator[Any]:
+        after = request.after_version if request.HasField("after_version") else None
+        try:
+            kinds = [resource(kind).kind for kind in request.kinds]
+            async for message in self._driver.broadcaster.watch(kinds, after, request.node_name):
+                yield message
+        except EmuclusterError as error:
+            await abort(context, error)
+
+    @translated
+    async def Heartbeat(self, request: Any, context: Any) -> Any:
+        await self._driver.write(lambda: self._renew(request.node_name, request.lease_duration_s))
+        return api_pb2.HeartbeatResponse(renewed_wall_s=wall_s())
+
+    def _renew(self, node_name: str, duration_s: float) -> Object:
+        node = self._store.get("Node", "", node_name)
+        if node is None:
+            raise NotFound("nodes", node_name)
+        lease = self._store.get("Lease", LEASE_NAMESPACE, node_name)
+        if isinstance(lease, Lease):
+            spec = replace(lease.spec, renew_time=micro_stamp()) if lease.spec else None
+            return self._store.update(replace(lease, spec=spec))
+        spec = LeaseSpec(
+            holder_identity=node_name,
+            lease_duration_seconds=max(1, round(duration_s)),
+            renew_time=micro_stamp(),
+        )
+        meta = ObjectMeta(name=node_name, namespace=LEASE_NAMESPACE)
+        return self._store.create(Lease(metadata=meta, spec=spec), stamp=stamp())
+
+    @translated
+    async def Record(self, request: Any, context: Any) -> Any:
+        def record() -> None:
+            for note in request.notes:
+                self._driver.plane.record(note, stamp=stamp())
+
+        await self._driver.write(record)
+        return api_pb2.RecordResponse()
+
+
+def _message(obj: Object) -> Any:
+    return api_pb2.Object(json=codec.encode_json(obj))

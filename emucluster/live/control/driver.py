@@ -1,0 +1,135 @@
+"""Runs the pure plane on a real loop: steps it after each write and at each wake-up, and commits."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+from emucluster.core.admission import Admission
+from emucluster.core.controllers.plane import ControlPlane
+from emucluster.core.controllers.service_lb import (
+    CloudCommand,
+    DeleteLoadBalancer,
+    EnsureLoadBalancer,
+)
+from emucluster.core.durations import Speed
+from emucluster.core.errors import EmuclusterError, InternalError
+from emucluster.core.store import Store
+from emucluster.live.clock import now_s, stamp
+from emucluster.live.control.watch import Broadcaster
+from emucluster.live.durable import Durable
+
+log = logging.getLogger("emucluster.control")
+
+Result = TypeVar("Result")
+
+
+class Driver:
+    """Owns store, plane and durability of one control plane process.
+
+    `write` is the only way in: it runs a synchronous decision, lets the controllers react, and
+    returns when the result is on disk. `cloud` performs load-balancer commands.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        speed: Speed,
+        cloud: str | None,
+        perform: Callable[[CloudCommand], Awaitable[tuple[str, ...]]],
+        synchronous: str = "NORMAL",
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._durable = Durable(path, synchronous=synchronous, on_commit=self._committed)
+        self.store = Store(ids=random.Random())
+        self.admission = Admission(self.store, rng=random.Random())
+        self.plane = ControlPlane(self.admission, speed=speed, cloud=cloud, rng=random.Random())
+        self.broadcaster = Broadcaster(self.store, lambda: self._durable.durable_version)
+        self._perform = perform
+        self._timer: asyncio.TimerHandle | None = None
+        self._soon: asyncio.Handle | None = None
+        self._cloud_tasks: set[asyncio.Task[None]] = set()
+        self._failed: BaseException | None = None
+
+    def start(self) -> None:
+        """Load what was acknowledged, create what every cluster has, and let controllers run."""
+        rows, version = self._durable.load()
+        self.store.restore(rows, version)
+        self.admission.restored()
+        self.admission.bootstrap(stamp=stamp())
+        self.plane.start(now_s())
+        self._step()
+
+    async def write(self, decide: Callable[[], Result]) -> Result:
+        """Run `decide` on the store and return its result once it is durable."""
+        if self._failed is not None:
+            raise InternalError(f"the store cannot be written: {self._failed}")
+        result = decide()
+        version = self.store.version
+        self._step_soon()
+        self._submit()
+        await self._durable.at_least(version)
+        return result
+
+    async def settled(self) -> None:
+        """Return when everything decided so far is durable."""
+        await self._durable.at_least(self.store.version)
+
+    def close(self) -> None:
+        """Stop timers and cloud calls, and close the file."""
+        for handle in (self._timer, self._soon):
+            if handle is not None:
+                handle.cancel()
+        for task in self._cloud_tasks:
+            task.cancel()
+        self._durable.close()
+
+    def _committed(self, _version: int) -> None:
+        self.broadcaster.committed()
+
+    def _step_soon(self) -> None:
+        if self._soon is None:
+            self._soon = self._loop.call_soon(self._step)
+
+    def _step(self) -> None:
+        if self._soon is not None:
+            self._soon.cancel()
+            self._soon = None
+        for command in self.plane.step(now_s(), stamp()):
+            task = self._loop.create_task(self._run_cloud(command))
+            self._cloud_tasks.add(task)
+            task.add_done_callback(self._cloud_tasks.discard)
+        self._submit()
+        self._arm()
+
+    def _submit(self) -> None:
+        batch = self.store.take_pending()
+        if batch:
+            self._durable.submit(batch)
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        wake_s = self.plane.next_wake_s()
+        if wake_s is not None:
+            self._timer = self._loop.call_later(max(0.001, wake_s - now_s()), self._step)
+
+    async def _run_cloud(self, command: CloudCommand) -> None:
+        """Perform one call to the cloud and tell the controller how it ended."""
+        await self.settled()  # a load balancer must not serve what a crash could undo
+        try:
+            addresses = await self._perform(command)
+        except EmuclusterError as error:
+            log.warning("cloud: %s failed: %s", type(command).__name__, error)
+            self.plane.cloud_failed(command.ref, str(error), now_s=now_s())
+        else:
+            match command:
+                case EnsureLoadBalancer():
+                    self.plane.cloud_ensured(command.ref, addresses, now_s=now_s())
+                case DeleteLoadBalancer():
+                    self.plane.cloud_deleted(command.ref, now_s=now_s())
+        self._step()

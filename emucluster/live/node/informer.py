@@ -1,0 +1,149 @@
+"""Follows the API server: first the state, then each change; resumes where it stopped.
+
+Named after client-go's informers. A control plane that is away costs nothing but freshness: what
+was last known stays, and reconnecting backs off with jitter, so that it is not met by all nodes
+at once.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import grpc
+import grpc.aio
+
+from emucluster.core.errors import Gone
+from emucluster.core.objects import Object, codec
+from emucluster.live.rpc.channel import credentials
+from emucluster.live.rpc.errors import translate
+from emucluster.live.rpc.pb import api_pb2, api_pb2_grpc
+
+log = logging.getLogger("emucluster.informer")
+
+BACKOFF_FIRST_S = 0.2
+BACKOFF_MAX_S = 5.0
+
+OnEvent = Callable[[str, Object, Object | None], None]
+"""Called as (ADDED|MODIFIED|DELETED, object, what was known before)."""
+
+
+class Informer:
+    """Keeps `objects` equal to what the API server last said about `kinds`."""
+
+    def __init__(
+        self,
+        channel: grpc.aio.Channel,
+        token: str,
+        kinds: Iterable[str],
+        *,
+        node_name: str,
+        on_event: OnEvent,
+        rng: random.Random,
+    ) -> None:
+        self._stub = api_pb2_grpc.ApiStub(channel)
+        self._metadata = credentials(token)
+        self._kinds = tuple(kinds)
+        self._node_name = node_name
+        self._on_event = on_event
+        self._rng = rng
+        self.objects: dict[tuple[str, str, str], Object] = {}
+        self.version: int | None = None
+        self.synced = asyncio.Event()
+        self._running = asyncio.Event()
+        self._running.set()
+        self._call: Any = None
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to follow, in a task of its own."""
+        self._task = asyncio.create_task(self._follow())
+
+    def pause(self) -> None:
+        """Read no further; the connection stays as it is."""
+        self._running.clear()
+
+    def resume(self, *, reconnect: bool) -> None:
+        """Go on, over a new connection if `reconnect` (a machine that came back has no old one)."""
+        if reconnect and self._call is not None:
+            self._call.cancel()
+        self._running.set()
+
+    async def stop(self) -> None:
+        """End the stream and the task."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _follow(self) -> None:
+        backoff_s = BACKOFF_FIRST_S
+        while True:
+            await self._running.wait()
+            try:
+                await self._stream()
+                backoff_s = BACKOFF_FIRST_S
+            except grpc.aio.AioRpcError as error:
+                if isinstance(translate(error), Gone):
+                    self.version = None
+                    continue
+                log.info("watch ended: %s", error.code())
+            except asyncio.CancelledError:
+                # Our own `_call.cancel()` arrives here as well; only a real one ends the task.
+                task = asyncio.current_task()
+                if task is not None and task.cancelling():
+                    raise
+            await asyncio.sleep(backoff_s * self._rng.uniform(0.5, 1.5))
+            backoff_s = min(backoff_s * 2, BACKOFF_MAX_S)
+
+    async def _stream(self) -> None:
+        request = api_pb2.WatchRequest(kinds=self._kinds, node_name=self._node_name)
+        if self.version is not None:
+            request.after_version = self.version
+        fresh: dict[tuple[str, str, str], Object] | None = {} if self.version is None else None
+        self._call = self._stub.Watch(request, metadata=self._metadata)
+        async for message in self._call:
+            await self._running.wait()
+            for event in message.events:
+                obj = codec.decode_json(event.json)
+                if fresh is not None:
+                    fresh[_key(obj)] = obj
+                else:
+                    self._take(event.type, obj)
+            if message.state_done and fresh is not None:
+                self._replace_all(fresh)
+                fresh = None
+            if fresh is None:
+                self.version = message.version
+            if message.state_done:
+                self.synced.set()
+
+    def _replace_all(self, fresh: dict[tuple[str, str, str], Object]) -> None:
+        """Turn a new full state into the changes that lead to it."""
+        for key in [key for key in self.objects if key not in fresh]:
+            self._take("DELETED", self.objects[key])
+        for key, obj in fresh.items():
+            old = self.objects.get(key)
+            if old is None:
+                self._take("ADDED", obj)
+            elif old.metadata.uid != obj.metadata.uid:
+                self._take("DELETED", old)
+                self._take("ADDED", obj)
+            elif old.metadata.resource_version != obj.metadata.resource_version:
+                self._take("MODIFIED", obj)
+
+    def _take(self, type_: str, obj: Object) -> None:
+        key = _key(obj)
+        old = self.objects.get(key)
+        if type_ == "DELETED":
+            self.objects.pop(key, None)
+        else:
+            self.objects[key] = obj
+        try:
+            self._on_event(type_, obj, old)
+        except Exception:
+            log.exception("a change was not taken: %s %s", type_, key)
+
+
+def _key(obj: Object) -> tuple[str, str, str]:
+    return obj.kind, obj.metadata.namespace, obj.metadata.name
