@@ -1,0 +1,358 @@
+"""The API's objects in memory: the one truth of the cluster's belief, without any I/O.
+
+Objects are frozen; a write replaces one. Every write gets the next number of one counter, which
+is the object's resourceVersion and the event's version. Nothing here waits: whoever answers a
+request or feeds a watcher waits until the batch with that version is on disk (`take_pending`).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar, overload
+
+import msgspec
+
+from emucluster.core.errors import AlreadyExists, BadRequest, Conflict, NotFound
+from emucluster.core.objects import Object, Pod, replace
+from emucluster.core.objects.registry import BY_KIND
+
+from .deletion import is_over, mark
+from .indices import Indices, Key, key_of
+from .revisions import COUNTED, Subresource, counted, revise
+from .selectors import EVERYTHING, FieldRequirement, Selector, parse_fields, parse_labels
+from .window import EventType, StoreEvent, Window
+
+O = TypeVar("O", bound=Object)  # noqa: E741
+
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An object as it is kept on disk; `json` is None when it is to be removed."""
+
+    key: Key
+    version: int
+    json: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows to be committed together with the counter, so that no version is given out twice."""
+
+    rows: tuple[Row, ...]
+    version: int
+
+
+class Store:
+    """Objects by kind, namespace and name, their indices, and the latest events."""
+
+    def __init__(
+        self,
+        *,
+        ids: random.Random,
+        version: int = 0,
+        window_events: int = 10_000,
+        window_bytes: int = 64 * 1024 * 1024,
+    ) -> None:
+        """An empty store.
+
+        Args:
+            ids: source of uids; never seed it twice alike for one set of data.
+            version: the last version given out so far.
+            window_events: how many events are held for watchers; older ones are Gone.
+            window_bytes: how many bytes of events, by estimate, are held at most.
+        """
+        self._ids = ids
+        self._version = version
+        self._objects: dict[str, dict[Key, Object]] = {kind: {} for kind in BY_KIND}
+        self._indices = Indices()
+        self._limits = (window_events, window_bytes)
+        self._window = Window(version=version, max_events=window_events, max_bytes=window_bytes)
+        self._pending: dict[Key, Row] = {}
+
+    @property
+    def version(self) -> int:
+        """The last version given out."""
+        return self._version
+
+    # --- reading ---------------------------------------------------------------------------------
+
+    @overload
+    def get(self, kind: type[O], namespace: str, name: str) -> O | None: ...
+    @overload
+    def get(self, kind: str, namespace: str, name: str) -> Object | None: ...
+    def get(self, kind: str | type[Object], namespace: str, name: str) -> Object | None:
+        """The object, or None. `namespace` is "" for Nodes and Namespaces."""
+        kind = _kind(kind)
+        return self._objects[kind].get((kind, namespace, name))
+
+    @overload
+    def list(
+        self,
+        kind: type[O],
+        namespace: str | None = None,
+        *,
+        label_selector: str | Selector = "",
+        field_selector: str = "",
+    ) -> Iterator[O]: ...
+    @overload
+    def list(
+        self,
+        kind: str,
+        namespace: str | None = None,
+        *,
+        label_selector: str | Selector = "",
+        field_selector: str = "",
+    ) -> Iterator[Object]: ...
+    def list(
+        self,
+        kind: str | type[Object],
+        namespace: str | None = None,
+        *,
+        label_selector: str | Selector = "",
+        field_selector: str = "",
+    ) -> Iterator[Any]:
+        """The objects of a kind as they are now, oldest first; writes meanwhile do not disturb.
+
+        Args:
+            kind: its name or its class.
+            namespace: only this one; None or "" for all.
+            label_selector: as `kubectl -l`; raises BadRequest when it cannot be read.
+            field_selector: as `kubectl --field-selector`.
+        """
+        kind = _kind(kind)
+        labels = (
+            label_selector if isinstance(label_selector, Selector) else parse_labels(label_selector)
+        )
+        fields = parse_fields(kind, field_selector) if field_selector else ()
+        objects = self._objects[kind]
+        keys = self._candidates(kind, namespace, labels, fields)
+        found = objects.values() if keys is None else [objects[key] for key in keys]
+        if namespace:
+            found = [obj for obj in found if obj.metadata.namespace == namespace]
+        if labels is not EVERYTHING:
+            found = [obj for obj in found if labels.matches(obj.metadata.labels)]
+        if fields:
+            found = [obj for obj in found if all(field.matches(obj) for field in fields)]
+        return iter(tuple(found))
+
+    def _candidates(
+        self,
+        kind: str,
+        namespace: str | None,
+        labels: Selector,
+        fields: Sequence[FieldRequirement],
+    ) -> dict[Key, None] | None:
+        """The smallest group of keys that an index has for the query; None: no index helps."""
+        groups = [self._indices.labels.get((kind, *pair)) for pair in labels.pairs()]
+        if namespace:
+            groups.append(self._indices.namespaces.get((kind, namespace)))
+        for field in fields:
+            if field.field == "spec.nodeName" and field.value and not field.negated:
+                groups.append(self._indices.nodes.get(field.value))
+        return min(groups, key=len, default=None)
+
+    def pods_on(self, node_name: str) -> Iterator[Pod]:
+        """The pods bound to a node, in the order in which they were bound."""
+        pods = self._objects["Pod"]
+        found = tuple(pods[key] for key in self._indices.nodes.get(node_name))
+        return (pod for pod in found if isinstance(pod, Pod))
+
+    def owned_by(self, uid: str) -> Iterator[Object]:
+        """The objects, of any kind, that name this uid among their owner references."""
+        keys = self._indices.owners.get(uid)
+        return iter(tuple(self._objects[key[0]][key] for key in keys))
+
+    def by_uid(self, uid: str) -> Object | None:
+        """The object with this uid, or None."""
+        key = self._indices.uids.get(uid)
+        return None if key is None else self._objects[key[0]][key]
+
+    def events_since(self, version: int, *, until: int | None = None) -> Sequence[StoreEvent]:
+        """The changes after `version`, oldest first, without those after `until`. Raises Gone.
+
+        A watcher outside the process passes the durable version as `until`.
+        """
+        events = self._window.since(version, latest=self._version)
+        if until is None or not events or events[-1].version <= until:
+            return events
+        return [event for event in events if event.version <= until]
+
+    # --- writing ---------------------------------------------------------------------------------
+
+    def create(self, obj: O, *, stamp: str) -> O:
+        """Adds an object, with a new uid, creation time, version and generation 1.
+
+        Raises AlreadyExists. Nothing else is checked: that is admission's part.
+        """
+        key = key_of(obj)
+        if key in self._objects[key[0]]:
+            raise AlreadyExists.of(BY_KIND[key[0]].qualified_plural, key[2])
+        metadata = replace(
+            obj.metadata,
+            uid=self._uid(),
+            creation_timestamp=stamp,
+            deletion_timestamp=None,
+            deletion_grace_period_seconds=None,
+            generation=1 if key[0] in COUNTED else None,
+        )
+        return self._write("ADDED", replace(obj, metadata=metadata), None)
+
+    def update(self, obj: O, *, expect: str | None = None, subresource: Subresource = "") -> O:
+        """Replaces an object, and returns it as it is now.
+
+        An update that changes nothing writes nothing. A main update keeps status, one of "status"
+        keeps all but status, one of "finalize" only sets a namespace's spec.finalizers. The last
+        finalizer taken from an object that is being deleted removes it.
+
+        Args:
+            obj: what it shall be; system fields of its metadata are ignored.
+            expect: the resourceVersion that the change is based on; None: whatever is there.
+            subresource: which part is meant.
+
+        Raises NotFound; Conflict when the version or a uid in `obj` is another.
+        """
+        old = self._current(obj)
+        self._expect(old, version=expect, uid=obj.metadata.uid or None)
+        if subresource == "status" and "status" not in obj.__struct_fields__:
+            raise NotFound("the server could not find the requested resource")
+        new = revise(old, obj, subresource)
+        if new == old:
+            return old
+        if is_over(new):
+            return self._write("DELETED", new, old)
+        return self._write("MODIFIED", new, old)
+
+    def delete(
+        self,
+        kind: str | type[Object],
+        namespace: str,
+        name: str,
+        *,
+        stamp: str,
+        grace_period_s: int | None = None,
+        uid: str | None = None,
+        expect: str | None = None,
+        add_finalizers: Sequence[str] = (),
+    ) -> Object:
+        """Removes an object, or marks it when finalizers or a pod's grace period hold it.
+
+        Args:
+            stamp: now; a pod's deletionTimestamp is its grace period later.
+            grace_period_s: for pods; None: what its spec says. 0 removes at once.
+            uid, expect: preconditions.
+            add_finalizers: set on the object before, e.g. `foregroundDeletion`.
+
+        Returns the object as marked or as it was last. Raises NotFound, Conflict.
+        """
+        kind = _kind(kind)
+        old = self._objects[kind].get((kind, namespace, name))
+        if old is None:
+            raise NotFound.of(BY_KIND[kind].qualified_plural, name)
+        self._expect(old, version=expect, uid=uid)
+        held = old
+        if add_finalizers and old.metadata.deletion_timestamp is None:
+            names = tuple(dict.fromkeys((*old.metadata.finalizers, *add_finalizers)))
+            held = replace(old, metadata=replace(old.metadata, finalizers=names))
+        marked = mark(held, stamp=stamp, requested_s=grace_period_s)
+        if marked is None:
+            return self._write("DELETED", old, old)
+        if marked is old:
+            return old
+        return self._write("MODIFIED", replace(marked, metadata=counted(marked)), old)
+
+    def _current(self, obj: O) -> O:
+        key = key_of(obj)
+        old = self._objects[key[0]].get(key)
+        if old is None:
+            raise NotFound.of(BY_KIND[key[0]].qualified_plural, key[2])
+        assert isinstance(old, type(obj))
+        return old
+
+    def _expect(self, old: Object, *, version: str | None, uid: str | None) -> None:
+        metadata, plural = old.metadata, BY_KIND[old.kind].qualified_plural
+        if uid is not None and uid != metadata.uid:
+            why = f"UID in precondition: {uid}, UID in object meta: {metadata.uid}"
+            raise Conflict.of(plural, metadata.name, f"Precondition failed: {why}")
+        if version is not None and version != metadata.resource_version:
+            raise Conflict.of(plural, metadata.name)
+
+    def _write(self, event_type: EventType, obj: O, old: Object | None) -> O:
+        self._version += 1
+        metadata = replace(obj.metadata, resource_version=str(self._version))
+        obj = replace(obj, metadata=metadata)
+        key = key_of(obj)
+        objects = self._objects[key[0]]
+        if event_type == "DELETED":
+            assert old is not None
+            del objects[key]
+            self._indices.remove(old)
+        else:
+            objects[key] = obj
+            if old is None:
+                self._indices.add(obj)
+            else:
+                self._indices.change(old, obj)
+        json = _encode(obj)
+        self._window.append(StoreEvent(self._version, event_type, key[0], obj, old, json))
+        # Later writes of one batch win, so that a row is written once for a commit.
+        self._pending.pop(key, None)
+        self._pending[key] = Row(key, self._version, None if event_type == "DELETED" else json)
+        return obj
+
+    def _uid(self) -> str:
+        """A random (version 4) UUID of RFC 9562."""
+        bits = self._ids.getrandbits(128)
+        bits = bits & ~(0xF << 76) & ~(0x3 << 62) | (0x4 << 76) | (0x2 << 62)
+        text = f"{bits:032x}"
+        return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
+
+    # --- durability ------------------------------------------------------------------------------
+
+    def take_pending(self) -> Batch:
+        """What was written since it was last called, each object once, and the counter.
+
+        Empty (`not batch.rows`) when nothing was written.
+        """
+        batch = Batch(tuple(self._pending.values()), self._version)
+        self._pending = {}
+        return batch
+
+    def restore(self, rows: Iterable[Row], version: int) -> None:
+        """Replaces everything by what was on disk; watchers' cursors from before are Gone.
+
+        Specs of pods that differ only in their node are shared again.
+        """
+        decoders = {kind: msgspec.json.Decoder(row.cls) for kind, row in BY_KIND.items()}
+        self._objects = {kind: {} for kind in BY_KIND}
+        self._indices = Indices()
+        self._pending = {}
+        self._version = version
+        self._window = Window(
+            version=version, max_events=self._limits[0], max_bytes=self._limits[1]
+        )
+        specs: dict[bytes, Any] = {}
+        for row in sorted(rows, key=lambda row: row.version):
+            if row.json is None:
+                continue
+            obj: Object = decoders[row.key[0]].decode(row.json)
+            if isinstance(obj, Pod):
+                obj = _interned(obj, specs)
+            self._objects[row.key[0]][row.key] = obj
+            self._indices.add(obj)
+
+
+def _interned(pod: Pod, specs: dict[bytes, Any]) -> Pod:
+    unbound = replace(pod.spec, node_name=None)
+    shared = specs.setdefault(_encode(unbound), unbound)
+    return replace(pod, spec=replace(shared, node_name=pod.spec.node_name))
+
+
+def _kind(kind: str | type[Object]) -> str:
+    name = kind if isinstance(kind, str) else kind.kind
+    if name not in BY_KIND:
+        raise BadRequest(f'no matches for kind "{name}"')
+    return name
