@@ -7,7 +7,6 @@ from emucluster.core.admission import Admission
 from emucluster.core.errors import EmuclusterError, NotFound
 from emucluster.core.objects import Lease, LeaseSpec, Object, ObjectMeta, codec, replace
 from emucluster.core.objects.registry import resource
-from emucluster.core.store import selectors
 from emucluster.live.clock import micro_stamp, stamp, wall_s
 from emucluster.live.control.driver import Driver
 from emucluster.live.rpc.errors import abort, translated
@@ -32,20 +31,20 @@ class Api(api_pb2_grpc.ApiServicer):
         kind = resource(request.kind).kind
         obj = self._store.get(kind, request.namespace, request.name)
         if obj is None:
-            raise NotFound(resource(kind).qualified, request.name)
+            raise NotFound.of(resource(kind).qualified_plural, request.name)
         await self._driver.settled()
         return _message(obj)
 
     @translated
     async def List(self, request: Any, context: Any) -> Any:
         kind = resource(request.kind).kind
-        labels = selectors.parse_label_selector(request.label_selector)
-        fields = selectors.parse_field_selector(request.field_selector)
-        found = [
-            codec.encode_json(obj)
-            for obj in self._store.list(kind, request.namespace or None)
-            if labels.matches(obj.metadata.labels or {}) and fields.matches(obj)
-        ]
+        listed = self._store.list(
+            kind,
+            request.namespace or None,
+            label_selector=request.label_selector,
+            field_selector=request.field_selector,
+        )
+        found = [codec.encode_json(obj) for obj in listed]
         version = self._store.version
         await self._driver.settled()
         return api_pb2.ObjectList(json=found, version=version)

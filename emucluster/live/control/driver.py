@@ -1,4 +1,4 @@
-"""Runs the pure plane on a real loop: steps it after each write and at each wake-up, and commits."""
+"""Runs the pure plane on a real loop: steps it after writes and at wake-ups, and commits."""
 
 import asyncio
 import logging

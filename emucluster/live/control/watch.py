@@ -19,9 +19,14 @@ class Broadcaster:
 
     def __init__(self, store: Store, durable_version: Callable[[], int]) -> None:
         self._store = store
-        self._durable_version = durable_version
+        self._durable_version_of = durable_version
         self._moved: asyncio.Future[None] | None = None
         self._encoded: OrderedDict[int, api_pb2.WatchEvent] = OrderedDict()
+
+    @property
+    def durable_version(self) -> int:
+        """Everything up to here is on disk, and may be seen."""
+        return self._durable_version_of()
 
     def committed(self) -> None:
         """Tell watchers that the durable version has moved."""
@@ -31,7 +36,7 @@ class Broadcaster:
 
     async def durable_at_least(self, version: int) -> None:
         """Return when everything up to `version` is on disk."""
-        while self._durable_version() < version:
+        while self.durable_version < version:
             await self._wait()
 
     async def _wait(self) -> None:
@@ -57,7 +62,7 @@ class Broadcaster:
             self._store.events_since(cursor)  # raises Gone before the first message
         yield api_pb2.WatchEvents(state_done=True, version=cursor)
         while True:
-            limit = self._durable_version()
+            limit = self.durable_version
             if limit <= cursor:
                 await self._wait()
                 continue

@@ -1,0 +1,297 @@
+"""One load balancer: its listeners, its health checks, its faults."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Sequence
+from typing import Any
+
+from emucluster.core.cloudlb.commands import (
+    Command,
+    NoTarget,
+    ProbeResult,
+    ResetFlows,
+    SendProbe,
+    Target,
+    TargetBecame,
+    TargetGone,
+)
+from emucluster.core.cloudlb.load_balancer import LoadBalancer, Machine
+from emucluster.core.cloudlb.presets import LoadBalancerPolicy
+from emucluster.core.cloudlb.settings import resolve
+from emucluster.core.durations import Speed
+from emucluster.core.errors import EmuclusterError
+from emucluster.core.faults import FaultLease
+from emucluster.live.balancer.check import check
+from emucluster.live.clock import now_s, wall_s
+from emucluster.live.network.forwarder import Forwarding
+from emucluster.live.network.listener import Listener
+from emucluster.live.network.packet_filter import Network
+from emucluster.live.network.routes import DIAL_TIMEOUT_S, Decision, Drop, Refuse, Route
+from emucluster.live.network.sockets import Address
+from emucluster.live.rpc.pb import lab_pb2
+
+log = logging.getLogger("emucluster.balancer")
+
+HISTORY_MAX = 1000
+
+
+class Balancer:
+    """Serves one Service of type LoadBalancer at `address`.
+
+    With cross-zone off, each zone has an address of its own: the third byte of `address` plus the
+    zone's rank from 1.
+    """
+
+    def __init__(
+        self, name: str, address: str, spec: Any, *, speed: Speed, foreign_sources: bool
+    ) -> None:
+        self.name = name
+        self.address = address
+        self.history: list[dict[str, Any]] = []
+        self._speed = speed
+        self._foreign_sources = foreign_sources
+        self._spec = spec
+        self._policy = self._resolve(spec)
+        self.forwarding = Forwarding(
+            name,
+            idle_timeout_s=self._policy.idle_timeout_s,
+            idle_how="drop" if self._policy.idle_ends_with == "silence" else "rst",
+        )
+        self._listeners: dict[tuple[str, int], Listener] = {}
+        self._zone_of: dict[str, str] = {}
+        self._published: dict[tuple[str, int], Address] = {}
+        self._halted = False
+        self._waiting: list[tuple[int, ProbeResult]] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._probes: set[asyncio.Task[None]] = set()
+        self._epoch = 0
+        self._machine = self._new_machine()
+        self.configure(spec)
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """One address, or with cross-zone off one for each zone."""
+        if self._policy.cross_zone:
+            return (self.address,)
+        return tuple(self._zone_of) or (self.address,)
+
+    def configure(self, spec: Any) -> None:
+        """Take the cloud's wish: ports, targets, settings. Raises EmuclusterError."""
+        policy = self._resolve(spec)
+        self._spec = spec
+        self._take_zones(spec, policy)
+        if policy != self._policy:
+            self._policy = policy
+            self.forwarding.idle_timeout_s = policy.idle_timeout_s
+            self._perform(self._machine.adopt(policy, now_s=now_s()))
+        self._published = {
+            (target.node, port): (end.ip, end.port)
+            for target in spec.targets
+            for port, end in target.published.items()
+        }
+        commands = self._machine.configure(
+            ports={port.port: port.node_port for port in spec.ports},
+            machines={t.node: Machine(t.address, t.zone) for t in spec.targets},
+            health_check_node_port=spec.health_check_node_port or None,
+            source_ranges=list(spec.source_ranges),
+            now_s=now_s(),
+        )
+        self._perform(commands)
+        self._sync_listeners()
+        self._arm()
+
+    def describe(self) -> dict[str, Any]:
+        """What the load balancer believes, for people and tests."""
+        return {
+            "state": self.forwarding.state,
+            "preset": self._policy.name,
+            "addresses": list(self.addresses),
+            "cross_zone": self._policy.cross_zone,
+            "listeners": sorted(port for _, port in self._listeners),
+            "targets": [
+                {
+                    "port": port,
+                    "node": t.name,
+                    "address": t.address,
+                    "node_port": t.port,
+                    "state": s,
+                }
+                for port, states in self._machine.states().items()
+                for t, s in states.items()
+            ],
+            "history": self.history[-100:],
+        }
+
+    async def aclose(self) -> None:
+        """Stop checks and close every socket."""
+        self._halt()
+        for task in self._probes:
+            task.cancel()
+        await asyncio.gather(*self._probes, return_exceptions=True)
+        await self.forwarding.aclose()
+
+    # --- faults
+
+    async def break_(self, lease: FaultLease) -> str:
+        """crash: reset and refuse; freeze: accept and never answer."""
+        self._halt()
+        if lease.kind == "crash":
+            self.forwarding.close_all_with_reset()
+            return "sockets reset"
+        self.forwarding.freeze()
+        return "process stopped serving"
+
+    async def mend(self, lease: FaultLease) -> None:
+        """crash: a new process that knows no target's health; freeze: as it was."""
+        self._halted = False
+        waiting, self._waiting = self._waiting, []
+        if lease.kind == "crash":
+            self._epoch += 1
+            self._machine = self._new_machine()
+            self.configure(self._spec)
+            self.forwarding.resume()
+            return
+        self.forwarding.resume()
+        for probe, result in waiting:
+            self._perform(self._machine.handle_probe(probe, result, now_s=now_s()))
+        self._wake()
+
+    def _halt(self) -> None:
+        self._halted = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    # --- configuration
+
+    def _resolve(self, spec: Any) -> LoadBalancerPolicy:
+        settings: dict[str, Any] = dict(spec.settings)
+        if spec.client_affinity:
+            settings.setdefault("client_affinity", True)
+        return resolve(spec.preset, local=spec.local_only, settings=settings, speed=self._speed)
+
+    def _new_machine(self) -> LoadBalancer:
+        zones = () if self._policy.cross_zone else tuple(self._zone_of.values())
+        return LoadBalancer(self._policy, rng=random.Random(), zones=zones)
+
+    def _take_zones(self, spec: Any, policy: LoadBalancerPolicy) -> None:
+        if policy.cross_zone:
+            zone_of: dict[str, str] = {}
+        else:
+            net, cluster, third, number = self.address.split(".")
+            zones = sorted({target.zone for target in spec.targets})
+            zone_of = {
+                f"{net}.{cluster}.{int(third) + rank}.{number}": zone
+                for rank, zone in enumerate(zones, start=1)
+            }
+        if zone_of != self._zone_of:
+            self._zone_of = zone_of
+            self._policy = policy
+            self._epoch += 1
+            self._machine = self._new_machine()
+
+    def _sync_listeners(self) -> None:
+        addresses = self.addresses
+        wanted = {(a, port.port) for a in addresses for port in self._spec.ports}
+        for key in [key for key in self._listeners if key not in wanted]:
+            self.forwarding.close_listener(self._listeners.pop(key))
+        sources = tuple(Network(text.strip()) for text in self._spec.source_ranges) or None
+        for address, port in sorted(wanted):
+            if (address, port) not in self._listeners:
+                self._listeners[address, port] = self._listen(address, port)
+            self._listeners[address, port].allow_sources(sources)
+
+    def _listen(self, address: str, port: int) -> Listener:
+        service = f"{self._spec.namespace}/{self._spec.service}"
+        try:
+            return self.forwarding.listen(
+                address, port, self._on_accept, hop="load-balancer", service=service
+            )
+        except OSError as error:
+            raise EmuclusterError(f"load balancer cannot listen: {error}") from error
+
+    # --- traffic
+
+    def _on_accept(self, client: Address, local: Address) -> Decision:
+        zone = self._zone_of.get(local[0])
+        chosen = self._machine.choose(client[0], client[1], local[1], zone=zone)
+        if isinstance(chosen, NoTarget):
+            return Drop(chosen.reason) if chosen.how == "drop" else Refuse(chosen.reason)
+        source = self.address
+        if self._policy.preserves_client_ip and not self._foreign_sources:
+            source = client[0]
+        return Route(
+            destination=self._real(chosen.name, chosen.address, chosen.port),
+            source=source,
+            endpoint=f"{chosen.address}:{chosen.port}",
+            dial_timeout_s=self._policy.dial_timeout_s or DIAL_TIMEOUT_S,
+        )
+
+    def _real(self, node: str, address: str, port: int) -> Address:
+        return self._published.get((node, port), (address, port))
+
+    # --- health checks
+
+    def _wake(self) -> None:
+        if not self._halted:
+            self._perform(self._machine.wake(now_s=now_s()))
+            self._arm()
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        wake_s = self._machine.next_wake_s()
+        if wake_s is not None and not self._halted:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(max(0.001, wake_s - now_s()), self._wake)
+
+    def _perform(self, commands: Sequence[Command]) -> None:
+        for command in commands:
+            match command:
+                case SendProbe():
+                    task = asyncio.get_running_loop().create_task(self._probe(command))
+                    self._probes.add(task)
+                    task.add_done_callback(self._probes.discard)
+                case ResetFlows(target=target, reason=reason):
+                    self._reset(target, reason)
+                case TargetBecame():
+                    self._note(command.target, command.state, command.reason)
+                case TargetGone(target=target):
+                    self._note(target, "gone", "deregistered")
+
+    def _reset(self, target: Target, reason: str) -> None:
+        endpoint = f"{target.address}:{target.port}"
+        count = self.forwarding.reset_where(lambda flow: flow.endpoint == endpoint, reason=reason)
+        log.info("%s: %d flows of %s reset: %s", self.name, count, target.name, reason)
+
+    def _note(self, target: Target, state: str, reason: str) -> None:
+        log.info("%s: target %s is %s: %s", self.name, target.name, state, reason)
+        entry = {
+            "wall_s": wall_s(),
+            "node": target.name,
+            "node_port": target.port,
+            "state": state,
+            "reason": reason,
+        }
+        self.history = [*self.history, entry][-HISTORY_MAX:]
+
+    async def _probe(self, command: SendProbe) -> None:
+        epoch = self._epoch
+        address = self._real(command.name, command.address, command.port)
+        result = await check(command, address, source=self.address)
+        if epoch != self._epoch:
+            return
+        if self._halted:
+            self._waiting.append((command.probe, result))
+            return
+        self._perform(self._machine.handle_probe(command.probe, result, now_s=now_s()))
+        self._arm()
+
+
+def spec_from(data: dict[str, Any]) -> Any:
+    """The spec that an actor's configuration carries as JSON-able data."""
+    from google.protobuf import json_format
+
+    return json_format.ParseDict(data, lab_pb2.LoadBalancerSpec())
