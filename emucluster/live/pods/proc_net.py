@@ -1,0 +1,109 @@
+"""Who listens where, as /proc/net/tcp and /proc/PID/fd tell it."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+_LISTEN = "0A"
+_SOCKET = re.compile(r"socket:\[(\d+)\]")
+
+
+@dataclass(frozen=True, slots=True)
+class TcpSocket:
+    """One row of /proc/net/tcp or tcp6; `address` is dotted for IPv4 and mapped addresses."""
+
+    address: str
+    port: int
+    listening: bool
+    inode: int
+
+
+def tcp_sockets() -> list[TcpSocket]:
+    """All TCP sockets of this network namespace."""
+    rows: list[TcpSocket] = []
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        try:
+            with open(table) as file:
+                lines = file.readlines()[1:]
+        except FileNotFoundError:
+            continue
+        rows.extend(_parse(line) for line in lines)
+    return rows
+
+
+def _parse(line: str) -> TcpSocket:
+    fields = line.split()
+    address, _, port = fields[1].partition(":")
+    return TcpSocket(_address(address), int(port, 16), fields[3] == _LISTEN, int(fields[9]))
+
+
+def _address(text: str) -> str:
+    """Words of the host's byte order, as the kernel prints them."""
+    raw = b"".join(bytes.fromhex(text[start : start + 8])[::-1] for start in range(0, len(text), 8))
+    if len(raw) == 4:
+        return socket.inet_ntop(socket.AF_INET, raw)
+    if raw[:12] == b"\0" * 10 + b"\xff\xff":
+        return socket.inet_ntop(socket.AF_INET, raw[12:])
+    return socket.inet_ntop(socket.AF_INET6, raw)
+
+
+def is_listening(address: str, port: int) -> bool:
+    """Whether somebody listens on exactly this address and port."""
+    return any(
+        row.listening and row.port == port and row.address == address for row in tcp_sockets()
+    )
+
+
+def listeners_of_group(pgid: int) -> list[tuple[str, int]]:
+    """Where the processes of a group listen."""
+    inodes = {inode for pid in pids_of_group(pgid) for _, inode in _socket_fds(pid)}
+    return sorted(
+        {(row.address, row.port) for row in tcp_sockets() if row.listening and row.inode in inodes}
+    )
+
+
+def pids_of_group(pgid: int) -> list[int]:
+    """Processes of a process group that are not zombies."""
+    found = []
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        try:
+            with open(f"/proc/{name}/stat") as file:
+                state, _, group = file.read().rpartition(")")[2].split()[:3]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(group) == pgid and state != "Z":
+            found.append(int(name))
+    return found
+
+
+def sockets_of_this_process(address: str, ports: Iterable[int]) -> list[int]:
+    """Descriptors of our own sockets, listening or connected, at one of these local ports."""
+    wanted = set(ports)
+    inodes = {
+        row.inode
+        for row in tcp_sockets()
+        if row.port in wanted and row.address == address and row.inode
+    }
+    return [fd for fd, inode in _socket_fds(os.getpid()) if inode in inodes]
+
+
+def _socket_fds(pid: int) -> list[tuple[int, int]]:
+    found = []
+    try:
+        names = os.listdir(f"/proc/{pid}/fd")
+    except (FileNotFoundError, PermissionError, ProcessLookupError):
+        return []
+    for name in names:
+        try:
+            target = os.readlink(f"/proc/{pid}/fd/{name}")
+        except OSError:
+            continue
+        if (match := _SOCKET.fullmatch(target)) is not None:
+            found.append((int(name), int(match[1])))
+    return found

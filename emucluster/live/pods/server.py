@@ -1,0 +1,214 @@
+"""Containers that are gRPC servers in this process: echo, and the user's own Python servicers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import importlib
+import inspect
+import os
+import socket
+import struct
+import sys
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import grpc
+
+from emucluster.core.kubelet.commands import Signal
+from emucluster.live.pods.echo import DEFAULT_PORT, Echo, add_echo
+from emucluster.live.pods.echo_behaviour import BadBehaviour, is_set
+from emucluster.live.pods.logs import CURRENT_LOG
+from emucluster.live.pods.proc_net import sockets_of_this_process
+from emucluster.live.pods.workload import KILLED, Exit, StartError, WorkloadContext
+
+SYNC_SERVICER_THREADS = 8
+OPTIONS = (
+    # Two pods' servers must never share a port by accident.
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_receive_message_length", 64 * 1024 * 1024),
+    ("grpc.max_send_message_length", 65 * 1024 * 1024),
+)
+
+
+class Gate(grpc.aio.ServerInterceptor):  # type: ignore[misc, unused-ignore]
+    """Imitates a stopped process for a server that shares its process: nothing is answered."""
+
+    def __init__(self) -> None:
+        self._open = asyncio.Event()
+        self._open.set()
+
+    def freeze(self, frozen: bool) -> None:
+        self._open.clear() if frozen else self._open.set()
+
+    async def intercept_service(
+        self, continuation: Callable[[Any], Awaitable[Any]], details: Any
+    ) -> Any:
+        await self._open.wait()
+        handler = await continuation(details)
+        if handler is None or handler.response_streaming or handler.request_streaming:
+            return handler
+        behaviour = handler.unary_unary
+        if not inspect.iscoroutinefunction(behaviour):
+            return handler
+
+        async def gated(request: Any, context: Any) -> Any:
+            reply = await behaviour(request, context)
+            await self._open.wait()
+            return reply
+
+        return grpc.unary_unary_rpc_method_handler(
+            gated, handler.request_deserializer, handler.response_serializer
+        )
+
+
+class ServerWorkload:
+    """A `grpc.aio` server. SIGTERM stops it gracefully: GOAWAY, calls in flight end, exit 0."""
+
+    def __init__(
+        self,
+        server: grpc.aio.Server,
+        ports: Mapping[int, int],
+        *,
+        address: str,
+        ignore_term: bool,
+        gate: Gate | None,
+        log: Callable[[str], None],
+    ) -> None:
+        self.pid = os.getpid()
+        self.ports = ports
+        self._server = server
+        self._address = address
+        self._ignore_term = ignore_term
+        self._gate = gate
+        self._log = log
+        self._exit: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
+        self._stopping: asyncio.Task[None] | None = None
+
+    def signal(self, name: Signal) -> None:
+        if name == "TERM" and self._ignore_term:
+            self._log("SIGTERM ignored (EMU_IGNORE_TERM)")
+        elif name == "TERM" and self._stopping is None:
+            self._log("SIGTERM: finishing the calls in flight")
+            self._stopping = asyncio.create_task(self._stop_gracefully())
+        elif name == "KILL" and not self._exit.done():
+            reset_on_close(self._address, set(self.ports.values()))
+            self._exit.set_result(KILLED)
+            self._killing = asyncio.create_task(self._server.stop(None))
+
+    def freeze(self, frozen: bool) -> None:
+        if self._gate is not None:
+            self._gate.freeze(frozen)
+
+    async def wait(self) -> Exit:
+        return await self._exit
+
+    async def _stop_gracefully(self) -> None:
+        # The kubelet ends the grace period with SIGKILL; until then calls may take their time.
+        await self._server.stop(24 * 3600.0)
+        if not self._exit.done():
+            self._exit.set_result(Exit(0, "Completed"))
+
+
+async def start_server(context: WorkloadContext) -> ServerWorkload:
+    """Bind every container port at the pod's address and serve. Raises `StartError`."""
+    CURRENT_LOG.set(context.log)
+    gate = Gate() if context.shares_process else None
+    is_echo = context.spec.image.kind == "echo"
+    pool = None if is_echo else ThreadPoolExecutor(SYNC_SERVICER_THREADS, "servicer")
+    server = grpc.aio.server(pool, interceptors=[gate] if gate else None, options=OPTIONS)
+    try:
+        if is_echo:
+            await _add_echo(server, context)
+        else:
+            await _add_user_servicer(server, context)
+        ports = _bind(server, context)
+        await server.start()
+    except BaseException:
+        await server.stop(None)
+        raise
+    shown = ", ".join(f"{port} (at {real})" for port, real in ports.items())
+    context.log.line(f"serving {context.spec.image.name} on {context.pod.ip}, ports {shown}")
+    return ServerWorkload(
+        server,
+        ports,
+        address=context.pod.ip,
+        ignore_term=is_set(context.env, "EMU_IGNORE_TERM"),
+        gate=gate,
+        log=context.log.line,
+    )
+
+
+async def _add_echo(server: grpc.aio.Server, context: WorkloadContext) -> None:
+    try:
+        await add_echo(server, Echo(context.pod, context.env, log=context.log.line))
+    except BadBehaviour as error:
+        raise StartError(str(error)) from None
+
+
+def _bind(server: grpc.aio.Server, context: WorkloadContext) -> dict[int, int]:
+    declared = [port.port for port in context.spec.ports] or [DEFAULT_PORT]
+    try:
+        return {port: server.add_insecure_port(f"{context.pod.ip}:0") for port in declared}
+    except RuntimeError as error:
+        raise StartError(f"cannot listen on {context.pod.ip}: {error}") from None
+
+
+async def _add_user_servicer(server: grpc.aio.Server, context: WorkloadContext) -> None:
+    """Import `module:function` and call it with the server; its failures end the container."""
+    module_name, _, function_name = context.spec.image.target.partition(":")
+    try:
+        async with _environment(context):
+            if context.source_dir and context.source_dir not in sys.path:
+                sys.path.append(context.source_dir)
+                importlib.invalidate_caches()
+            function = getattr(importlib.import_module(module_name), function_name)
+            result = function(server)
+            if inspect.isawaitable(result):
+                await result
+    except Exception as error:
+        # Their traceback belongs into their log; the status carries its last line.
+        context.log.write(traceback.format_exc())
+        where = f" (looked in {context.source_dir or 'the installed packages'})"
+        hint = where if isinstance(error, ModuleNotFoundError) else ""
+        message = f"{context.spec.image.name}: {type(error).__name__}: {error}{hint}"
+        raise StartError(message, reason="Error", exit_code=1) from None
+
+
+_environment_in_use = asyncio.Lock()
+
+
+@contextlib.asynccontextmanager
+async def _environment(context: WorkloadContext) -> AsyncIterator[None]:
+    """The container's variables in `os.environ`.
+
+    For good in a process of its own; in a shared one only while the module is imported and its
+    function called, since a process has one environment.
+    """
+    async with _environment_in_use:
+        before = dict(os.environ)
+        os.environ.update(context.env)
+        try:
+            yield
+        finally:
+            if context.shares_process:
+                os.environ.clear()
+                os.environ.update(before)
+
+
+def reset_on_close(address: str, ports: set[int]) -> None:
+    """Make every connection of these servers end with RST instead of FIN when it is closed.
+
+    SO_LINGER is a property of the socket, not of the descriptor, so a duplicate can set it.
+    """
+    for fd in sockets_of_this_process(address, ports):
+        try:
+            with socket.socket(fileno=os.dup(fd)) as duplicate:
+                linger = struct.pack("ii", 1, 0)
+                duplicate.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        except OSError as error:
+            if error.errno not in (errno.EBADF, errno.ENOTSOCK):
+                raise
