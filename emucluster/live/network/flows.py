@@ -66,8 +66,8 @@ class FlowLog:
     def close(
         self, flow: Flow, *, how: How, closed_by: ClosedBy, end_s: float, reason: str = ""
     ) -> None:
-        """Record how `flow` ended, once: later calls for it change nothing."""
-        if flow.end_s is not None:
+        """Record how an open `flow` ended; of others, nothing is recorded."""
+        if flow not in self._open:
             return
         self._read_meter(flow)
         flow.meter = None

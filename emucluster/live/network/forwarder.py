@@ -118,9 +118,19 @@ class Forwarding:
     # One connection
 
     def admit(
-        self, sock: socket.socket, client: Address, local: Address, *, hop: str, service: str = ""
+        self,
+        sock: socket.socket,
+        client: Address,
+        local: Address,
+        *,
+        hop: str,
+        service: str = "",
+        record: bool = True,
     ) -> Connection | None:
-        """Record an accepted socket; None if it was reset because the host is full."""
+        """Take charge of an accepted socket; None if it was reset because the host is full.
+
+        Without `record` it leaves no flow record.
+        """
         if len(self._connections) >= self._limit:
             close_with_reset(sock)
             return None
@@ -135,7 +145,8 @@ class Forwarding:
         )
         connection = Connection(self, sock, flow)
         self._connections.add(connection)
-        self.flows.open(flow)
+        if record:
+            self.flows.open(flow)
         return connection
 
     def carry_out(self, connection: Connection, decision: Decision) -> None:

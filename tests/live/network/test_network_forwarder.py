@@ -91,7 +91,7 @@ def test_megabytes_arrive_whole_though_the_reader_is_slow(on_uvloop) -> None:
         async with Server().running(POD) as server, forwarding() as host:
             listener = host.listen(NODE, 0, lambda client, local: Route(server.address))
             client = await connect(listener.address)
-            payload = bytes(range(97, 123)) * 400_000
+            payload = bytes(range(97, 123)) * 2_000_000
             sending = asyncio.ensure_future(send(client, payload))
             # Nothing is read: everything between fills up and the sender has to wait.
             await until(lambda: sum(flow.bytes_in for flow in host.flows.recent()) > 1_000_000)
