@@ -23,7 +23,7 @@ def invalid(path: str, value: object, detail: str) -> Cause:
 
 
 def not_supported(path: str, value: object, supported: Iterable[str]) -> Cause:
-    listed = ", ".join(shown(s) for s in sorted(supported))
+    listed = ", ".join(shown(s) for s in supported)
     text = f"Unsupported value: {shown(value)}: supported values: {listed}"
     return Cause(path, errors.NOT_SUPPORTED, text)
 
