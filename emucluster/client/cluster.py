@@ -1,0 +1,367 @@
+"""A cluster in Python: start one, or connect to one that runs, and use it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import Any, Self, overload
+
+from emucluster.client.api import ApiClient, Applied
+from emucluster.client.caller import Client
+from emucluster.client.instances import find
+from emucluster.client.lab import Fault, Flows, LabClient, Machine, Status
+from emucluster.client.manifests import Source, load
+from emucluster.client.ready import NotReady, Readiness, wait_until
+from emucluster.client.targets import gateway, parse_source
+from emucluster.core.errors import NotFound, NotRunning, UsageError
+from emucluster.core.faults import check, parse_target
+from emucluster.core.objects import Object
+from emucluster.core.objects.registry import resource, resource_of
+from emucluster.live.keeper.settings import ClusterRecord
+
+DELETE_TIMEOUT_S = 120.0
+_GONE_POLL_S = 0.1
+
+
+class Session:
+    """A connection to a running cluster; closing it leaves the cluster running.
+
+    `namespace` is where names are looked for that do not say otherwise. Every method raises
+    Unreachable when the control plane, or the cluster, does not answer.
+    """
+
+    def __init__(self, record: ClusterRecord | None, namespace: str = "default") -> None:
+        self.namespace = namespace
+        self._record: ClusterRecord | None = None
+        self._api: ApiClient | None = None
+        self._lab: LabClient | None = None
+        self._token = ""
+        if record is not None:
+            self._attach(record)
+
+    def _attach(self, record: ClusterRecord) -> None:
+        try:
+            self._token = record.token
+        except FileNotFoundError:
+            raise NotRunning(f'no cluster "{record.name}" is running') from None
+        self._record = record
+        self._api = ApiClient(record.api, self._token)
+        self._lab = LabClient(record.lab, self._token)
+
+    # What it is
+
+    @property
+    def record(self) -> ClusterRecord:
+        """How to reach the cluster. Raises NotRunning before the start and after the end."""
+        if self._record is None:
+            raise NotRunning("the cluster is not started: use it in a `with`")
+        return self._record
+
+    @property
+    def name(self) -> str:
+        return self.record.name
+
+    @property
+    def api(self) -> ApiClient:
+        """The API server, typed."""
+        assert self.record is not None
+        assert self._api is not None
+        return self._api
+
+    @property
+    def lab(self) -> LabClient:
+        """The machine room: what really exists."""
+        assert self.record is not None
+        assert self._lab is not None
+        return self._lab
+
+    def status(self) -> Status:
+        """Machines, faults and addresses as they really are."""
+        return self.lab.status()
+
+    def machines(self) -> tuple[Machine, ...]:
+        """Nodes, load balancers, control plane and keeper as processes."""
+        return self.status().machines
+
+    # Objects
+
+    def apply(self, source: Source, *, dry_run: bool = False) -> list[Applied]:
+        """Create or change objects as `kubectl apply` does.
+
+        Args:
+            source: a path (file or directory), YAML or JSON text, a dict, an object, or a list.
+            dry_run: check everything, change nothing.
+
+        All is checked before anything is written. Raises UsageError, BadRequest, Invalid.
+        """
+        return self.api.apply(load(source), namespace=self.namespace, dry_run=dry_run)
+
+    @overload
+    def get(self, kind: str, name: str, *, namespace: str | None = None) -> Object: ...
+
+    @overload
+    def get(
+        self, kind: str, name: None = None, *, namespace: str | None = None, labels: str = ""
+    ) -> list[Object]: ...
+
+    def get(
+        self,
+        kind: str,
+        name: str | None = None,
+        *,
+        namespace: str | None = None,
+        labels: str = "",
+    ) -> Object | list[Object]:
+        """One object by name (raises NotFound), or all of a kind in the namespace.
+
+        Args:
+            kind: as kubectl takes it: `pod`, `po`, `deployments`; also `deployment/web`.
+            namespace: None means this session's; `*` all of them.
+            labels: a label selector for lists.
+        """
+        kind, name = _kind_and_name(kind, name)
+        namespace = self.namespace if namespace is None else namespace
+        if name is not None:
+            return self.api.get(kind, name, namespace)
+        return self.api.list(kind, None if namespace == "*" else namespace, labels=labels)
+
+    def delete(
+        self,
+        kind: str,
+        name: str | None = None,
+        *,
+        namespace: str | None = None,
+        grace_period_s: int | None = None,
+        wait: bool = True,
+        timeout_s: float = DELETE_TIMEOUT_S,
+    ) -> None:
+        """Delete `pod/web-1`, or a kind and a name, and wait until it is gone.
+
+        Raises NotFound, and NotReady if it is still there after `timeout_s`.
+        """
+        kind, name = _kind_and_name(kind, name)
+        if name is None:
+            raise UsageError(f'delete "{kind}": say which, as {kind}/NAME')
+        namespace = self.namespace if namespace is None else namespace
+        obj = self.api.delete(kind, name, namespace, grace_period_s=grace_period_s)
+        if wait:
+            self.wait_gone([obj], timeout_s=timeout_s)
+
+    def wait_gone(self, objects: Sequence[Object], *, timeout_s: float = DELETE_TIMEOUT_S) -> None:
+        """Wait until none of these very objects (by uid) exists. Raises NotReady."""
+        deadline_s = time.monotonic() + timeout_s
+        for obj in objects:
+            meta = obj.metadata
+            while self._exists(obj):
+                if time.monotonic() >= deadline_s:
+                    title = f"{resource_of(obj).singular}/{meta.name}"
+                    raise NotReady(f"{title} is still there after {timeout_s:g} s")
+                time.sleep(_GONE_POLL_S)
+
+    def _exists(self, obj: Object) -> bool:
+        found = self.api.find(obj.kind, obj.metadata.name, obj.metadata.namespace)
+        return found is not None and found.metadata.uid == obj.metadata.uid
+
+    def scale(self, target: str, replicas: int, *, namespace: str | None = None) -> Object:
+        """Set the replicas of `deployment/web`, and return it as it then is."""
+        kind, name = _kind_and_name(target, None)
+        if name is None:
+            raise UsageError(f'scale "{target}": say which, as deployment/NAME')
+        return self.api.scale(kind, name, replicas, namespace or self.namespace)
+
+    def wait_ready(self, timeout_s: float = 60.0, namespace: str | None = None) -> None:
+        """Wait until the first call works, wherever it is made.
+
+        That is: all Nodes and Pods are Ready, all Deployments available, LoadBalancer Services have
+        their address, each node's proxy knows all this, and load balancers have healthy targets.
+
+        Args:
+            timeout_s: raises NotReady with what is missing after this time.
+            namespace: None means all namespaces.
+        """
+        readiness = Readiness(self.api, self.lab, self._token, namespace=namespace)
+        wait_until(readiness.missing, timeout_s=timeout_s)
+
+    def logs(
+        self,
+        pod: str,
+        *,
+        namespace: str | None = None,
+        container: str = "",
+        tail: int | None = None,
+        previous: bool = False,
+        follow: bool = False,
+    ) -> Iterator[bytes]:
+        """Standard output and error of a pod, in pieces.
+
+        Args:
+            tail: only so many lines from the end; None means all.
+            previous: of the container's last run before this one.
+            follow: go on with what comes, until closed.
+        """
+        return self.lab.logs(
+            pod.removeprefix("pod/"),
+            namespace=namespace or self.namespace,
+            container=container,
+            tail=tail,
+            previous=previous,
+            follow=follow,
+        )
+
+    # Traffic
+
+    def client(self, source: str = "outside", *, namespace: str | None = None) -> Client:
+        """A client at `outside`, `pod/NAME` or `node/NAME`. Use it in a `with`, or close it."""
+        return Client(self.api, self.lab, source, namespace or self.namespace)
+
+    def env(self, source: str, *, namespace: str | None = None) -> dict[str, str]:
+        """The environment with which an unmodified gRPC client is inside, where `pod/NAME` is.
+
+        It names the pod's gateway as the proxy for everything: Service names, ClusterIPs, pod IPs.
+        """
+        place = parse_source(source)
+        if place.kind == "outside":
+            raise UsageError(
+                "outside needs no environment: node and load balancer addresses are real"
+            )
+        ip, port = gateway(place, self.api, namespace or self.namespace)
+        proxies = ("grpc_proxy", "http_proxy", "https_proxy")
+        names = [name for proxy in proxies for name in (proxy, proxy.upper())]
+        return {**{name: f"http://{ip}:{port}" for name in names}, "no_proxy": "", "NO_PROXY": ""}
+
+    def flows(self, *, since_s: float = 0.0, address: str = "", limit: int = 0) -> Flows:
+        """Flow records of all hosts; see LabClient.flows."""
+        return self.lab.flows(since_s=since_s, address=address, limit=limit)
+
+    # Faults
+
+    def inject(self, kind: str, target: str, for_s: float | None = None) -> Fault:
+        """Put a fault upon a target and return it, once in force.
+
+        Args:
+            kind: power-off, crash or freeze.
+            target: `node/NAME`, `pod/NAME`, `lb/SERVICE` or `control-plane`.
+            for_s: the target ends it after so many seconds; None: until cleared.
+
+        Raises UsageError for a fault that the target cannot have, NotFound.
+        """
+        check(kind, parse_target(target), for_s)
+        return self.lab.inject(kind, target, for_s)
+
+    def faults(self) -> list[Fault]:
+        """The faults that are in force."""
+        return [fault for fault in self.lab.faults() if fault.state == "in force"]
+
+    def clear_faults(self, id: str | None = None) -> list[Fault]:
+        """End one fault (raises NotFound), or all; returns those that it ended."""
+        cleared = self.lab.clear_faults(id)
+        if id is not None and not cleared:
+            raise NotFound(f'no fault "{id}" is in force')
+        return cleared
+
+    # Its end
+
+    def close(self) -> None:
+        """Close the connections. The cluster goes on."""
+        for client in (self._api, self._lab):
+            if client is not None:
+                client.close()
+        self._record = self._api = self._lab = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class Cluster(Session):
+    """A cluster of its own: started on entering the `with`, removed on leaving it, however.
+
+    Args:
+        nodes: worker nodes, spread over the zones.
+        zones: availability zones, named `zone-a`, `zone-b`, ...
+        cloud: preset of the cloud's load balancer (`aws-nlb`, `aws-clb`, `gcp`, `azure`, `haproxy`,
+            `envoy`), or `none`.
+        packing: `pod`, each pod a Ray actor of its own, or `node`, pods inside their node's.
+        speed: divides configured durations such as leases and probe periods.
+        name: None takes the first free of emu, emu-2, ...
+        ray_address: a running Ray cluster to join; None starts a private one.
+        **more: as `emucluster up` takes them: bind, outside, stand_in, kube_proxy_mode.
+
+    Raises on entering: UsageError, PreflightFailed, NameTaken, Unreachable; nothing is left then.
+    """
+
+    def __init__(
+        self,
+        nodes: int = 3,
+        zones: int | Sequence[str] = 2,
+        cloud: str = "aws-nlb",
+        packing: str = "pod",
+        speed: float = 1.0,
+        name: str | None = None,
+        ray_address: str | None = None,
+        **more: Any,
+    ) -> None:
+        super().__init__(None)
+        self._options: dict[str, Any] = {
+            "nodes": nodes,
+            "zones": zones,
+            "cloud": cloud,
+            "packing": packing,
+            "speed": speed,
+            "name": name,
+            "ray_address": ray_address,
+            **more,
+        }
+
+    def start(self) -> Self:
+        """Start it without a `with`; `stop` is then the caller's duty."""
+        from emucluster.client.start import ClusterOptions, start_cluster
+
+        self._attach(start_cluster(ClusterOptions(**self._options)))
+        return self
+
+    def stop(self) -> None:
+        """Remove the cluster and every trace of it. Does nothing if it is not running."""
+        from emucluster.client.start import stop_cluster
+
+        if self._record is None:
+            return
+        name = self._record.name
+        self.close()
+        stop_cluster(name)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+
+def connect(name: str | None = None, *, namespace: str = "default") -> Session:
+    """Connect to a running cluster: `name`, else `$EMUCLUSTER`, else the only one.
+
+    Raises NotRunning, or UsageError where several run and none is named.
+    """
+    return Session(find(name), namespace)
+
+
+def _kind_and_name(kind: str, name: str | None) -> tuple[str, str | None]:
+    head, slash, tail = kind.partition("/")
+    if slash and name is not None:
+        raise UsageError(f'give "{kind}" or "{head}" and "{name}", not both')
+    if slash and not tail:
+        raise UsageError(f'"{kind}" names no object')
+    return resource(head).kind, (tail if slash else name)

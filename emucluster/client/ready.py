@@ -1,0 +1,146 @@
+"""What `wait_ready` waits for: until the first call works, wherever it is made."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from emucluster.client.api import ApiClient
+from emucluster.client.lab import AgentClient, LabClient, Machine
+from emucluster.core.errors import ClusterError, EmuclusterError
+from emucluster.core.objects import Deployment, Node, Object, Pod, Service
+from emucluster.core.objects.registry import resource_of
+
+POLL_S = 0.1
+
+
+class NotReady(ClusterError):
+    """The cluster did not become ready in time; the message names what is missing."""
+
+
+def wait_until(missing: Callable[[], list[str]], *, timeout_s: float) -> None:
+    """Ask until `missing` has nothing to say. Raises NotReady with what it said last."""
+    deadline_s = time.monotonic() + timeout_s
+    while left := missing():
+        if time.monotonic() >= deadline_s:
+            shown = "; ".join(left[:8]) + (f"; and {len(left) - 8} more" if len(left) > 8 else "")
+            raise NotReady(f"not ready after {timeout_s:g} s: {shown}")
+        time.sleep(POLL_S)
+
+
+def objects_missing(objects: Sequence[Object], *, with_cloud: bool) -> list[str]:
+    """Which objects are not ready yet, in words; pure.
+
+    Args:
+        objects: Nodes, Deployments, Pods and Services; others are ready.
+        with_cloud: whether LoadBalancer Services will ever get an address.
+    """
+    return [f"{_title(obj)}: {why}" for obj in objects for why in _reasons(obj, with_cloud)]
+
+
+def _reasons(obj: Object, with_cloud: bool) -> Iterator[str]:
+    if isinstance(obj, Node):
+        if _condition(obj.status.conditions, "Ready") != "True":
+            yield "not Ready"
+    elif isinstance(obj, Deployment):
+        wanted = 1 if obj.spec.replicas is None else obj.spec.replicas
+        status = obj.status
+        if (status.observed_generation or 0) < (obj.metadata.generation or 0):
+            yield "not observed yet"
+        elif (status.updated_replicas or 0) < wanted or (status.available_replicas or 0) < wanted:
+            yield f"{status.available_replicas or 0} of {wanted} replicas available"
+        elif (status.replicas or 0) > (status.updated_replicas or 0):
+            yield "old replicas are still there"
+    elif isinstance(obj, Pod):
+        gone = obj.metadata.deletion_timestamp or obj.status.phase == "Succeeded"
+        if not gone and _condition(obj.status.conditions, "Ready") != "True":
+            yield f"not Ready ({_why(obj)})"
+    elif isinstance(obj, Service) and obj.spec.type == "LoadBalancer" and with_cloud:
+        balancer = obj.status.load_balancer
+        if balancer is None or not balancer.ingress:
+            yield "no address from the cloud yet"
+
+
+def _why(pod: Pod) -> str:
+    for status in pod.status.container_statuses:
+        if status.state.waiting is not None and status.state.waiting.reason:
+            return status.state.waiting.reason
+    return pod.status.reason or pod.status.phase or "Pending"
+
+
+def _condition(conditions: Sequence[Any], type_: str) -> str:
+    return next((str(c.status) for c in conditions if c.type == type_), "Unknown")
+
+
+def _title(obj: Object) -> str:
+    name = f"{resource_of(obj).singular}/{obj.metadata.name}"
+    if obj.metadata.namespace in ("", "default"):
+        return name
+    return f"{name} in {obj.metadata.namespace}"
+
+
+class Readiness:
+    """Looks at the objects, then at what nodes and load balancers have learnt of them."""
+
+    def __init__(
+        self, api: ApiClient, lab: LabClient, token: str, *, namespace: str | None
+    ) -> None:
+        self._api = api
+        self._lab = lab
+        self._token = token
+        self._namespace = namespace
+        self._with_cloud = lab.status().cloud != "none"
+        self._behind: dict[str, Machine] | None = None
+        self._version = 0
+
+    def missing(self) -> list[str]:
+        """What is not ready yet, in words."""
+        if self._behind is None:
+            objects: list[Object] = self._api.list("Node")
+            for kind in ("Deployment", "Pod", "Service"):
+                objects += self._api.list(kind, self._namespace)
+            if left := objects_missing(objects, with_cloud=self._with_cloud):
+                return left
+            self._version = self._api.list_at("EndpointSlice", self._namespace)[1]
+            machines = self._lab.status().machines
+            self._behind = {m.name: m for m in machines if m.kind in ("node", "load-balancer")}
+        left = []
+        for machine in list(self._behind.values()):
+            if why := self._lag(machine):
+                left.append(f"{machine.name}: {why}")
+            else:
+                del self._behind[machine.name]
+        return left
+
+    def _lag(self, machine: Machine) -> str:
+        agent = AgentClient(machine, self._token)
+        try:
+            facts = json.loads(agent.describe() or b"{}")
+        except EmuclusterError as error:
+            return str(error)
+        finally:
+            agent.close()
+        if machine.kind == "node":
+            return node_lag(facts, self._version)
+        return balancer_lag(facts)
+
+
+def node_lag(facts: dict[str, Any], version: int) -> str:
+    """Why a node does not route by `version` yet; empty when it does."""
+    seen = facts.get("version")
+    if seen is None:
+        return "has not heard from the API server yet"
+    return "" if int(seen) >= version else f"its proxy is at version {seen}, not yet {version}"
+
+
+def balancer_lag(facts: dict[str, Any]) -> str:
+    """Why a load balancer sends no traffic yet; empty when each port has a healthy target."""
+    targets = facts.get("targets") or []
+    if not targets:
+        return "has no targets yet"
+    if not any(target.get("state") == "healthy" for target in targets):
+        return "no target is healthy yet"
+    waiting = [str(t.get("node")) for t in targets if t.get("state") == "initial"]
+    return f"targets not checked yet: {', '.join(waiting)}" if waiting else ""
