@@ -45,6 +45,10 @@ class Batch:
     rows: tuple[Row, ...]
     version: int
 
+    def __bool__(self) -> bool:
+        """Whether there is anything to commit."""
+        return bool(self.rows)
+
 
 class Store:
     """Objects by kind, namespace and name, their indices, and the latest events."""
@@ -315,7 +319,7 @@ class Store:
     def take_pending(self) -> Batch:
         """What was written since it was last called, each object once, and the counter.
 
-        Empty (`not batch.rows`) when nothing was written.
+        False (`not batch`) when nothing was written.
         """
         batch = Batch(tuple(self._pending.values()), self._version)
         self._pending = {}

@@ -113,11 +113,16 @@ def test_a_transaction_that_fails_leaves_nothing(
 
     run(before)
     held = {n for n in range(31) if f"10.0.0.{n}" in ips}
-    with pytest.raises(RuntimeError), ips.transaction():
-        run(inside)
-        with ips.transaction(keep=False):
-            run(before)
-        raise RuntimeError
+
+    def fail() -> None:
+        with ips.transaction():
+            run(inside)
+            with ips.transaction(keep=False):
+                run(before)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert {n for n in range(31) if f"10.0.0.{n}" in ips} == held
     assert len(ips) == len(held)
     while len(ips) < 30:  # the count of the dynamic band is right too: every address can be had

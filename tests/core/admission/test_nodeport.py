@@ -38,7 +38,7 @@ def test_chosen_ports_come_from_the_dynamic_band_until_it_is_exhausted() -> None
 def test_a_port_is_given_only_once() -> None:
     ports = allocator()
     ports.allocate(30080)
-    with pytest.raises(PortAllocated, match="^provided port is already allocated$"):
+    with pytest.raises(PortAllocated, match=r"^provided port is already allocated$"):
         ports.allocate(30080)
 
 
@@ -51,7 +51,7 @@ def test_a_port_outside_of_the_range_is_refused(port: int) -> None:
     )
 
 
-@pytest.mark.parametrize("ports", [range(5, 5), range(0, 9), range(1, 9, 2), range(60000, 70000)])
+@pytest.mark.parametrize("ports", [range(5, 5), range(9), range(1, 9, 2), range(60000, 70000)])
 def test_an_impossible_range_is_refused(ports: range) -> None:
     with pytest.raises(ValueError, match="node port range"):
         allocator(ports)
