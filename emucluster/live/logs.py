@@ -9,6 +9,7 @@ MAX_BYTES = 5_000_000
 
 def log_to_file(path: Path) -> None:
     """Send this process's `emucluster` log to `path`, rotated once at 5 MB."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     root = logging.getLogger("emucluster")
     for handler in list(root.handlers):
         root.removeHandler(handler)

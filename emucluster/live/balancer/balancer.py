@@ -4,6 +4,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Sequence
+from ipaddress import IPv4Network
 from typing import Any
 
 from emucluster.core.cloudlb.commands import (
@@ -26,10 +27,8 @@ from emucluster.live.balancer.check import check
 from emucluster.live.clock import now_s, wall_s
 from emucluster.live.network.forwarder import Forwarding
 from emucluster.live.network.listener import Listener
-from emucluster.live.network.packet_filter import Network
 from emucluster.live.network.routes import DIAL_TIMEOUT_S, Decision, Drop, Refuse, Route
 from emucluster.live.network.sockets import Address
-from emucluster.live.rpc.pb import lab_pb2
 
 log = logging.getLogger("emucluster.balancer")
 
@@ -44,20 +43,23 @@ class Balancer:
     """
 
     def __init__(
-        self, name: str, address: str, spec: Any, *, speed: Speed, foreign_sources: bool
+        self,
+        forwarding: Forwarding,
+        address: str,
+        spec: Any,
+        *,
+        speed: Speed,
+        foreign_sources: bool,
     ) -> None:
-        self.name = name
+        self.name = forwarding.host
         self.address = address
         self.history: list[dict[str, Any]] = []
+        self.forwarding = forwarding
         self._speed = speed
         self._foreign_sources = foreign_sources
         self._spec = spec
         self._policy = self._resolve(spec)
-        self.forwarding = Forwarding(
-            name,
-            idle_timeout_s=self._policy.idle_timeout_s,
-            idle_how="drop" if self._policy.idle_ends_with == "silence" else "rst",
-        )
+        self._take_idle_timeout()
         self._listeners: dict[tuple[str, int], Listener] = {}
         self._zone_of: dict[str, str] = {}
         self._published: dict[tuple[str, int], Address] = {}
@@ -83,7 +85,7 @@ class Balancer:
         self._take_zones(spec, policy)
         if policy != self._policy:
             self._policy = policy
-            self.forwarding.idle_timeout_s = policy.idle_timeout_s
+            self._take_idle_timeout()
             self._perform(self._machine.adopt(policy, now_s=now_s()))
         self._published = {
             (target.node, port): (end.ip, end.port)
@@ -171,6 +173,10 @@ class Balancer:
             settings.setdefault("client_affinity", True)
         return resolve(spec.preset, local=spec.local_only, settings=settings, speed=self._speed)
 
+    def _take_idle_timeout(self) -> None:
+        self.forwarding.idle_timeout_s = self._policy.idle_timeout_s
+        self.forwarding.idle_how = "drop" if self._policy.idle_ends_with == "silence" else "rst"
+
     def _new_machine(self) -> LoadBalancer:
         zones = () if self._policy.cross_zone else tuple(self._zone_of.values())
         return LoadBalancer(self._policy, rng=random.Random(), zones=zones)
@@ -196,7 +202,7 @@ class Balancer:
         wanted = {(a, port.port) for a in addresses for port in self._spec.ports}
         for key in [key for key in self._listeners if key not in wanted]:
             self.forwarding.close_listener(self._listeners.pop(key))
-        sources = tuple(Network(text.strip()) for text in self._spec.source_ranges) or None
+        sources = tuple(IPv4Network(text.strip()) for text in self._spec.source_ranges) or None
         for address, port in sorted(wanted):
             if (address, port) not in self._listeners:
                 self._listeners[address, port] = self._listen(address, port)
@@ -288,10 +294,3 @@ class Balancer:
             return
         self._perform(self._machine.handle_probe(command.probe, result, now_s=now_s()))
         self._arm()
-
-
-def spec_from(data: dict[str, Any]) -> Any:
-    """The spec that an actor's configuration carries as JSON-able data."""
-    from google.protobuf import json_format
-
-    return json_format.ParseDict(data, lab_pb2.LoadBalancerSpec())
