@@ -1,0 +1,111 @@
+"""The outside world: clients with addresses of their own, and what they may reach."""
+
+from collections.abc import Collection
+from typing import Any
+
+from emucluster.core.addresses import GATEWAY_PORT, Slice
+from emucluster.core.errors import ServiceUnavailable
+from emucluster.live.agent import flow_message
+from emucluster.live.keeper.machines import Machines
+from emucluster.live.network import gateway
+from emucluster.live.network.forwarder import Forwarding
+from emucluster.live.network.listener import Listener
+from emucluster.live.network.routes import Deny, GatewayDecision, Route
+from emucluster.live.network.sockets import Address
+
+NODE_PORTS = range(30000, 32768)
+_CLIENTS = 65_000
+
+
+def outside_route(
+    host: str, port: int, source: str, *, nodes: Collection[str], load_balancers: Collection[str]
+) -> GatewayDecision:
+    """What somebody outside the cluster may reach: NodePorts and load balancers, nothing else."""
+    if host in load_balancers:
+        return Route((host, port), source=source, hop="edge")
+    if host in nodes:
+        if port in NODE_PORTS:
+            return Route((host, port), source=source, hop="edge")
+        return Deny(f"no route from outside: {host}:{port} is not a NodePort (30000-32767)")
+    return Deny(
+        f"no route from outside to {host}:{port}: only NodePorts and load balancers are reachable"
+    )
+
+
+class OutsideClient:
+    """An address outside the cluster, and the gateway that speaks for it."""
+
+    def __init__(self, edge: "Edge", address: str, listener: Listener, label: str) -> None:
+        self.address = address
+        self.gateway = f"{listener.address[0]}:{listener.address[1]}"
+        self.label = label
+        self._edge = edge
+        self._listener = listener
+
+    def close(self) -> None:
+        """Give the address back; what is connected stays so."""
+        self._edge.forget(self, self._listener)
+
+
+class Edge:
+    """The outside's way in: one gateway per client, all of whose flows are recorded.
+
+    Addresses go round, so that one that has just been given back is the last to be used again.
+    Needs a running event loop.
+    """
+
+    def __init__(self, addresses: Slice, machines: Machines) -> None:
+        self._addresses = addresses
+        self._machines = machines
+        self._forwarding = Forwarding("edge")
+        self._clients: dict[str, OutsideClient] = {}
+        self._cursor = 0
+
+    def open(self, label: str) -> OutsideClient:
+        """A new client. Raises `ServiceUnavailable` when no address or port is to be had."""
+        address = self._next_address()
+
+        def decide(host: str, port: int, _client: Address) -> GatewayDecision:
+            return outside_route(
+                host,
+                port,
+                address,
+                nodes={machine.address for machine in self._machines.of_kind("node")},
+                load_balancers=self._load_balancers(),
+            )
+
+        try:
+            listener = gateway.listen(self._forwarding, address, GATEWAY_PORT, decide, hop="edge")
+        except OSError as error:
+            raise ServiceUnavailable(f"outside client: {error}") from error
+        client = self._clients[address] = OutsideClient(self, address, listener, label)
+        return client
+
+    def _load_balancers(self) -> set[str]:
+        found: set[str] = set()
+        for machine in self._machines.of_kind("load-balancer"):
+            found.update((machine.address, *machine.told.get("addresses", ())))
+        return found
+
+    def forget(self, client: OutsideClient, listener: Listener) -> None:
+        if self._clients.pop(client.address, None) is not None:
+            self._forwarding.close_listener(listener)
+
+    def flows(self, *, since_s: float, address: str | None) -> list[Any]:
+        """The edge's flow records, as messages."""
+        recent = self._forwarding.flows.recent(since_s=since_s, address=address)
+        return [flow_message(flow) for flow in recent]
+
+    async def close(self) -> None:
+        """End all clients and their connections."""
+        for client in list(self._clients.values()):
+            client.close()
+        await self._forwarding.aclose()
+
+    def _next_address(self) -> str:
+        for _ in range(_CLIENTS):
+            self._cursor = self._cursor % _CLIENTS + 1
+            address = self._addresses.outside_client(self._cursor)
+            if address not in self._clients:
+                return address
+        raise ServiceUnavailable(f"all {_CLIENTS} addresses of outside clients are in use")
