@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache, reduce
+from math import isfinite
 from operator import or_
 from typing import Any, cast, get_args, get_origin
 
@@ -146,7 +147,9 @@ class _Walk:
 
     def value(self, value: object, kind: Any, path: str, depth: int) -> object:
         options = _options(kind)
-        if Any in options or (value is None and type(None) in options):
+        if Any in options:
+            return value if _encodable(value) else self._mismatch(value, path, "object")
+        if value is None and type(None) in options:
             return value
         for option in options:
             origin = get_origin(option)
@@ -169,10 +172,14 @@ class _Walk:
     def _map(self, value: object, kind: Any, path: str, depth: int) -> object:
         if not isinstance(value, dict):
             return self._mismatch(value, path, "object")
-        return {
-            key: self.value("" if v is None else v, kind, f"{path}.{key}", depth)
-            for key, v in value.items()
-        }
+        result = {}
+        for key, item in value.items():
+            below = f"{path}.{key}"
+            if not _is(key, str):
+                self._mismatch(key, below, "string")
+                continue
+            result[key] = self.value("" if item is None else item, kind, below, depth)
+        return result
 
     def _mismatch(self, value: object, path: str, expected: str) -> object:
         text = f"cannot unmarshal {_go(value)} into field {path} of type {expected}"
@@ -197,9 +204,20 @@ def _keeps_null(kind: Any) -> bool:
 
 
 def _is(value: object, scalar: Any) -> bool:
-    if scalar is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    return type(value) is scalar
+    """Whether a value has this type, and JSON can carry it: 64 bits, finite, no half character."""
+    if scalar is float and type(value) is float:
+        return isfinite(value)
+    if type(value) is int:
+        return scalar in (int, float) and -(2**63) <= value < 2**63
+    return type(value) is scalar and (scalar is not str or _encodable(value))
+
+
+def _encodable(value: object) -> bool:
+    try:
+        _encoder.encode(value)
+    except (UnicodeEncodeError, OverflowError, TypeError, RecursionError):
+        return False
+    return True
 
 
 def _go(value: object) -> str:
