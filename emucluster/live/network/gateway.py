@@ -26,6 +26,15 @@ if TYPE_CHECKING:
 
 OnConnect: TypeAlias = Callable[[str, int, Address], GatewayDecision]
 
+NO_PROXY_OPTIONS: tuple[tuple[str, int | str], ...] = (
+    ("grpc.enable_http_proxy", 0),
+    ("grpc.address_http_proxy_enabled_addresses", ""),
+)
+"""Channel options with which grpcio ignores every proxy variable of the environment.
+
+The first alone does not turn GRPC_ADDRESS_HTTP_PROXY off (grpc/src/core/handshaker/http_connect).
+"""
+
 REASON_HEADER = "x-emucluster-reason"
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 _SLOW_CLIENT_S = 10.0
