@@ -1,0 +1,1 @@
+"""kube-proxy's decisions: which endpoint a connection gets, or why none, node by node."""
