@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from emucluster.core.kubelet.image import Image
-from emucluster.core.objects.generated.exports import Node, PodStatus
+from emucluster.core.objects import Node, PodStatus
 
 ProbeKind = Literal["startup", "liveness", "readiness"]
 HookKind = Literal["postStart", "preStop"]

@@ -1,0 +1,107 @@
+"""Pod statuses on their way to the API server: in order, the newest only, until it has them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from emucluster.core.kubelet.backoff import Backoff, write_backoff
+from emucluster.core.kubelet.commands import Command, FinishPodDeletion, WritePodStatus
+from emucluster.core.kubelet.events import WriteFailed, Wrote
+from emucluster.core.objects import Pod, PodStatus
+
+
+@dataclass(slots=True)
+class _Channel:
+    namespace: str
+    name: str
+    wanted: PodStatus | None = None
+    sent: PodStatus | None = None
+    in_flight: Command | None = None
+    deleting: bool = False
+    retry_at_s: float | None = None
+    backoff: Backoff = field(default_factory=write_backoff)
+
+
+class StatusWriter:
+    """At most one write in flight a pod; a failed one is retried with back-off."""
+
+    def __init__(self) -> None:
+        self._channels: dict[str, _Channel] = {}
+
+    def want(self, pod: Pod, status: PodStatus, *, now_s: float) -> list[Command]:
+        """Report this status, unless the API server has it already."""
+        self._channel(pod).wanted = status
+        return self._next(pod.metadata.uid, now_s)
+
+    def finish(self, pod: Pod, *, now_s: float) -> list[Command]:
+        """After the last status, let the API server remove the pod."""
+        self._channel(pod).deleting = True
+        return self._next(pod.metadata.uid, now_s)
+
+    def seen(self, pod: Pod, *, now_s: float) -> list[Command]:
+        """The API server's copy arrived; where somebody changed it, ours is written again."""
+        channel = self._channels.get(pod.metadata.uid)
+        if channel is None or channel.in_flight is not None or channel.sent is None:
+            return []
+        if pod.status == channel.sent:
+            return []
+        channel.sent = None
+        return self._next(pod.metadata.uid, now_s)
+
+    def forget(self, uid: str) -> None:
+        """The pod is gone from the API server."""
+        self._channels.pop(uid, None)
+
+    def forget_all(self) -> None:
+        self._channels.clear()
+
+    def handle(self, event: Wrote | WriteFailed, *, now_s: float) -> list[Command]:
+        command = event.command
+        if not isinstance(command, WritePodStatus | FinishPodDeletion):
+            return []
+        channel = self._channels.get(command.uid)
+        if channel is None or channel.in_flight is not command:
+            return []
+        channel.in_flight = None
+        if isinstance(event, Wrote):
+            channel.backoff.reset()
+            if isinstance(command, FinishPodDeletion):
+                self.forget(command.uid)
+                return []
+        elif event.gone:
+            self.forget(command.uid)
+            return []
+        else:
+            channel.sent = None
+            channel.backoff.next(now_s, now_s)
+            channel.retry_at_s = now_s + channel.backoff.delay_s
+        return self._next(command.uid, now_s)
+
+    def wake(self, now_s: float) -> list[Command]:
+        commands: list[Command] = []
+        for uid, channel in list(self._channels.items()):
+            if channel.retry_at_s is not None and channel.retry_at_s <= now_s:
+                commands += self._next(uid, now_s)
+        return commands
+
+    def next_wake_s(self) -> float | None:
+        waiting = [each.retry_at_s for each in self._channels.values() if each.retry_at_s]
+        return min(waiting, default=None)
+
+    def _channel(self, pod: Pod) -> _Channel:
+        meta = pod.metadata
+        return self._channels.setdefault(meta.uid, _Channel(meta.namespace, meta.name))
+
+    def _next(self, uid: str, now_s: float) -> list[Command]:
+        channel = self._channels[uid]
+        if channel.in_flight is not None:
+            return []
+        if channel.retry_at_s is not None and now_s < channel.retry_at_s:
+            return []
+        channel.retry_at_s = None
+        if channel.wanted is not None and channel.wanted != channel.sent:
+            channel.sent = channel.wanted
+            channel.in_flight = WritePodStatus(channel.namespace, channel.name, uid, channel.wanted)
+        elif channel.deleting:
+            channel.in_flight = FinishPodDeletion(channel.namespace, channel.name, uid)
+        return [channel.in_flight] if channel.in_flight is not None else []
