@@ -170,9 +170,7 @@ class ClassNodes:
         """Every feasible node with a free slot, best first; not to be changed meanwhile."""
         for tier in sorted(self._tiers):
             zones = self._tiers[tier]
-            ranked = sorted(
-                (zone for zone in zones if zones[zone]),
-                key=lambda zone, zones=zones: (spread.in_zone(zone), zones[zone].lowest(), zone),
-            )
-            for zone in ranked:
+            some = [zone for zone in zones if zones[zone]]
+            ranks = {zone: (spread.in_zone(zone), zones[zone].lowest(), zone) for zone in some}
+            for zone in sorted(some, key=ranks.__getitem__):
                 yield from spread.nodes(zone, zones[zone])
