@@ -45,9 +45,9 @@ class ClusterIPs:
     def __len__(self) -> int:
         return len(self._pool)
 
-    def __contains__(self, ip: str) -> bool:
+    def __contains__(self, ip: object) -> bool:
         try:
-            return self._offset(ip) in self._pool
+            return isinstance(ip, str) and self._offset(ip) in self._pool
         except NotInRange:
             return False
 

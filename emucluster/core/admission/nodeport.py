@@ -46,8 +46,10 @@ class NodePorts:
     def __len__(self) -> int:
         return len(self._pool)
 
-    def __contains__(self, port: int) -> bool:
-        return port in self._ports and port - self._ports[0] in self._pool
+    def __contains__(self, port: object) -> bool:
+        if not isinstance(port, int) or port not in self._ports:
+            return False
+        return port - self._ports[0] in self._pool
 
     def allocate(self, port: int) -> None:
         """Takes a certain port. Raises PortNotInRange, PortAllocated."""

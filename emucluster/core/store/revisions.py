@@ -11,7 +11,7 @@ from emucluster.core.errors import FORBIDDEN, Cause, Invalid
 from emucluster.core.objects import EndpointSlice, Namespace, Object, ObjectMeta, Pod, replace
 from emucluster.core.objects.registry import resource_of
 
-Subresource = Literal["", "status", "finalize"]
+Subresource = Literal["", "status", "finalize", "replace"]
 
 COUNTED = frozenset(["Deployment", "EndpointSlice", "Pod", "ReplicaSet"])
 """Kinds whose desired state is counted in metadata.generation (pods since KEP-5067)."""
@@ -31,7 +31,8 @@ def revise(old: O, sent: O, subresource: Subresource) -> O:
         return replace(old, spec=replace(_part(old, "spec"), finalizers=finalizers))
     kept: dict[str, Any] = {"metadata": _metadata(old, sent)}
     if "status" in old.__struct_fields__:
-        kept["status"] = _part(old, "status")
+        replaced = _part(sent if subresource == "replace" else old, "status")
+        kept["status"] = _shared(_part(old, "status"), replaced)
     if "spec" in old.__struct_fields__:
         kept["spec"] = _shared(_part(old, "spec"), _part(sent, "spec"))
     if isinstance(old, Namespace):

@@ -8,7 +8,7 @@ request or feeds a watcher waits until the batch with that version is on disk (`
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
@@ -76,6 +76,7 @@ class Store:
         self._limits = (window_events, window_bytes)
         self._window = Window(version=version, max_events=window_events, max_bytes=window_bytes)
         self._pending: dict[Key, Row] = {}
+        self._on_removal: list[Callable[[Object], None]] = []
 
     @property
     def version(self) -> int:
@@ -185,6 +186,19 @@ class Store:
             return events
         return [event for event in events if event.version <= until]
 
+    def on_removal(self, callback: Callable[[Object], None]) -> None:
+        """Has `callback` called with each object, as it was last, right when it is removed."""
+        self._on_removal.append(callback)
+
+    def check(self, old: Object, *, version: str | None, uid: str | None) -> None:
+        """Raises Conflict when an object is not the one, or the version, that was expected."""
+        metadata, plural = old.metadata, BY_KIND[old.kind].qualified_plural
+        if uid is not None and uid != metadata.uid:
+            why = f"UID in precondition: {uid}, UID in object meta: {metadata.uid}"
+            raise Conflict.of(plural, metadata.name, f"Precondition failed: {why}")
+        if version is not None and version != metadata.resource_version:
+            raise Conflict.of(plural, metadata.name)
+
     # --- writing ---------------------------------------------------------------------------------
 
     def create(self, obj: O, *, stamp: str) -> O:
@@ -209,8 +223,9 @@ class Store:
         """Replaces an object, and returns it as it is now.
 
         An update that changes nothing writes nothing. A main update keeps status, one of "status"
-        keeps all but status, one of "finalize" only sets a namespace's spec.finalizers. The last
-        finalizer taken from an object that is being deleted removes it.
+        keeps all but status, one of "finalize" only sets a namespace's spec.finalizers, and one
+        of "replace", which is admission's own, sets spec and status together. The last finalizer
+        taken from an object that is being deleted removes it.
 
         Args:
             obj: what it shall be; system fields of its metadata are ignored.
@@ -220,7 +235,7 @@ class Store:
         Raises NotFound; Conflict when the version or a uid in `obj` is another.
         """
         old = self._current(obj)
-        self._expect(old, version=expect, uid=obj.metadata.uid or None)
+        self.check(old, version=expect, uid=obj.metadata.uid or None)
         if subresource == "status" and "status" not in obj.__struct_fields__:
             raise NotFound("the server could not find the requested resource")
         new = revise(old, obj, subresource)
@@ -229,6 +244,12 @@ class Store:
         if is_over(new):
             return self._write("DELETED", new, old)
         return self._write("MODIFIED", new, old)
+
+    def revised(self, obj: O, *, subresource: Subresource = "") -> O:
+        """What `update` would make of the object; the present one, itself, if nothing changes."""
+        old = self._current(obj)
+        new = revise(old, obj, subresource)
+        return old if new == old else new
 
     def delete(
         self,
@@ -256,7 +277,7 @@ class Store:
         old = self._objects[kind].get((kind, namespace, name))
         if old is None:
             raise NotFound.of(BY_KIND[kind].qualified_plural, name)
-        self._expect(old, version=expect, uid=uid)
+        self.check(old, version=expect, uid=uid)
         held = old
         if add_finalizers and old.metadata.deletion_timestamp is None:
             names = tuple(dict.fromkeys((*old.metadata.finalizers, *add_finalizers)))
@@ -276,14 +297,6 @@ class Store:
         assert isinstance(old, type(obj))
         return old
 
-    def _expect(self, old: Object, *, version: str | None, uid: str | None) -> None:
-        metadata, plural = old.metadata, BY_KIND[old.kind].qualified_plural
-        if uid is not None and uid != metadata.uid:
-            why = f"UID in precondition: {uid}, UID in object meta: {metadata.uid}"
-            raise Conflict.of(plural, metadata.name, f"Precondition failed: {why}")
-        if version is not None and version != metadata.resource_version:
-            raise Conflict.of(plural, metadata.name)
-
     def _write(self, event_type: EventType, obj: O, old: Object | None) -> O:
         self._version += 1
         metadata = replace(obj.metadata, resource_version=str(self._version))
@@ -294,6 +307,8 @@ class Store:
             assert old is not None
             del objects[key]
             self._indices.remove(old)
+            for callback in self._on_removal:
+                callback(old)
         else:
             objects[key] = obj
             if old is None:
