@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -85,7 +85,7 @@ class Client:
         plan = Plan(timeout_s=timeout_s, message=message)
         return next(self.run(target, plan, node=node))
 
-    def run(self, target: str, plan: Plan, *, node: str = "") -> Iterator[Call]:
+    def run(self, target: str, plan: Plan, *, node: str = "") -> Generator[Call, None, None]:
         """Make the plan's calls and yield each, with its path, soon after it ended.
 
         Failed calls are yielded as others. Closing the iterator begins no more calls.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from types import TracebackType
 from typing import Any, Self, overload
 
@@ -192,7 +192,7 @@ class Session:
         tail: int | None = None,
         previous: bool = False,
         follow: bool = False,
-    ) -> Iterator[bytes]:
+    ) -> Generator[bytes, None, None]:
         """Standard output and error of a pod, in pieces.
 
         Args:
@@ -312,7 +312,7 @@ class Cluster(Session):
         super().__init__(None)
         self._options: dict[str, Any] = {
             "nodes": nodes,
-            "zones": zones,
+            "zones": zones if isinstance(zones, int) else list(zones),
             "cloud": cloud,
             "packing": packing,
             "speed": speed,
@@ -323,9 +323,10 @@ class Cluster(Session):
 
     def start(self) -> Self:
         """Start it without a `with`; `stop` is then the caller's duty."""
-        from emucluster.client.start import ClusterOptions, start_cluster
+        from emucluster.client.options import StartOptions
+        from emucluster.client.start import start_cluster
 
-        self._attach(start_cluster(ClusterOptions(**self._options)))
+        self._attach(start_cluster(StartOptions(**self._options)))
         return self
 
     def stop(self) -> None:

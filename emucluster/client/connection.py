@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -47,7 +47,9 @@ class Connection:
         except grpc.RpcError as error:
             raise self._error(error, timeout_s) from None
 
-    def stream(self, method: Any, request: Any, *, timeout_s: float | None = None) -> Iterator[Any]:
+    def stream(
+        self, method: Any, request: Any, *, timeout_s: float | None = None
+    ) -> Generator[Any, None, None]:
         """Replies as they come, until the other side ends them; closing the iterator cancels.
 
         `timeout_s` None: the stream may last for ever.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -156,7 +156,7 @@ class LabClient:
         tail: int | None = None,
         previous: bool = False,
         follow: bool = False,
-    ) -> Iterator[bytes]:
+    ) -> Generator[bytes, None, None]:
         """Standard output and error of a pod, in pieces; `follow` goes on until closed."""
         request = lab_pb2.LogsRequest(
             namespace=namespace,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
@@ -69,7 +69,7 @@ class Runner:
         self._stop = threading.Event()
         self._done: SimpleQueue[Call | BaseException | None] = SimpleQueue()
 
-    def batches(self, *, every_s: float) -> Iterator[list[Call]]:
+    def batches(self, *, every_s: float) -> Generator[list[Call], None, None]:
         """Finished calls, in lists, about every `every_s` seconds, until all are done.
 
         Closing the iterator sends no more calls and waits for those in flight.
