@@ -67,9 +67,7 @@ def run(settings: KeeperSettings, pipe: ReadyPipe) -> None:
 
 def join(address: str, namespace: str, pipe: ReadyPipe) -> str:
     """Join somebody's Ray, or end this process with a clear error at the deadline."""
-    with ray_head.Deadline(
-        ray_head.JOIN_DEADLINE_S, lambda: pipe.fail(ray_head.refusal(address))
-    ):
+    with ray_head.Deadline(ray_head.JOIN_DEADLINE_S, lambda: pipe.fail(ray_head.refusal(address))):
         return ray_head.join(address, namespace)
 
 
@@ -82,7 +80,7 @@ def leave() -> None:
 
 
 def raise_file_limit() -> None:
-    """Each actor takes about 45 descriptors of the head's processes, each connection two or more."""
+    """Connections take two descriptors or more here, workers a dozen each in the raylet."""
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 

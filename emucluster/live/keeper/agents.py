@@ -1,4 +1,4 @@
-"""Calls to the machines' own services: `Agent` of nodes and load balancers, `Api` for where pods are."""
+"""Calls to the machines' own services: `Agent`, and `Api` for where a pod is."""
 
 import asyncio
 import json
@@ -70,9 +70,7 @@ class Agents:
         async def ask(name: str, address: str) -> tuple[str, Any]:
             call = getattr(self.stub(address), method)
             try:
-                return name, await call(
-                    request, metadata=self._metadata, timeout=GATHER_DEADLINE_S
-                )
+                return name, await call(request, metadata=self._metadata, timeout=GATHER_DEADLINE_S)
             except grpc.aio.AioRpcError:
                 return name, None
 

@@ -11,11 +11,11 @@ import signal
 from typing import Any
 
 from emucluster.core.errors import BadRequest, EmuclusterError, NotFound, Unreachable, UsageError
+from emucluster.core.faults import FaultTarget, check, parse_target
 from emucluster.live.clock import wall_s
 from emucluster.live.keeper.agents import Agents
-from emucluster.live.keeper.cloud import Cloud
+from emucluster.live.keeper.cloud import Cloud, machine_name
 from emucluster.live.keeper.machines import Machine, Machines
-from emucluster.live.keeper.targets import Target, check_fault, parse_target
 from emucluster.live.rpc.pb import lab_pb2
 
 GONE = "gone-"
@@ -40,7 +40,7 @@ class Faults:
         """
         try:
             target = parse_target(request.target)
-            check_fault(request.kind, target)
+            check(request.kind, target, _duration_s(request))
         except UsageError as error:
             raise BadRequest(str(error)) from error
         if target.kind == "control-plane":
@@ -58,25 +58,25 @@ class Faults:
         replies, _ = await self._agents.gather(
             running(self._machines), "ListFaults", lab_pb2.ListFaultsRequest()
         )
-        found = [fault for reply in replies for fault in reply.faults]
+        found: list[Any] = [fault for reply in replies for fault in reply.faults]
         found += [fault for fault, _ in self._frozen.values()]
         found += [_gone(machine) for machine in self._machines if _is_gone(machine)]
-        return lab_pb2.FaultList(faults=sorted(found, key=lambda fault: fault.injected_wall_s))
+        return lab_pb2.FaultList(faults=sorted(found, key=_injected))
 
     async def clear(self, request: Any) -> Any:
         """End one fault by id, or all. Raises `NotFound` for an id that nobody knows."""
         if not request.all and not request.id:
             raise BadRequest("clear: a fault's id, or all, is required")
         cleared = self._thaw(request)
-        replies, silent = await self._agents.gather(
-            running(self._machines), "ClearFaults", request
-        )
+        replies, silent = await self._agents.gather(running(self._machines), "ClearFaults", request)
         cleared += [fault for reply in replies for fault in reply.faults]
         cleared += await self._revive(request)
         if request.id and not cleared:
             listed = f" ({', '.join(silent)} did not answer)" if silent else ""
             raise NotFound(f'fault "{request.id}" not found{listed}')
-        return lab_pb2.FaultList(faults=cleared, )
+        return lab_pb2.FaultList(
+            faults=cleared,
+        )
 
     async def _revive(self, request: Any) -> list[Any]:
         lost = [
@@ -94,11 +94,14 @@ class Faults:
         else:
             await self._machines.restart(machine)
 
-    async def _agent_of(self, target: Target) -> Machine:
+    async def _agent_of(self, target: FaultTarget) -> Machine:
         """The machine to ask: of a pod, its node, which only the API server knows."""
-        name = target.machine
         if target.kind == "pod":
             name = await self.node_of(target.namespace, target.name)
+        elif target.kind == "lb":
+            name = machine_name(target.namespace, target.name)
+        else:
+            name = target.name
         machine = self._machines.get(name)
         if machine is None:
             raise NotFound(f'{target.kind} "{target.name}" not found')
@@ -141,11 +144,11 @@ class Faults:
             # Ray starts it again at once; there is nothing to lift.
             fault.state, fault.ends_wall_s = "ended", now
             return fault
-        timer = None
-        if request.HasField("duration_s"):
-            fault.ends_wall_s = now + request.duration_s
+        timer, duration_s = None, _duration_s(request)
+        if duration_s is not None:
+            fault.ends_wall_s = now + duration_s
             loop = asyncio.get_running_loop()
-            timer = loop.call_later(request.duration_s, self._thaw_one, fault.id)
+            timer = loop.call_later(duration_s, self._thaw_one, fault.id)
         self._frozen[fault.id] = (fault, timer)
         return fault
 
@@ -179,7 +182,7 @@ def _is_gone(machine: Machine) -> bool:
 
 
 def _gone(machine: Machine, *, state: str = "in force") -> Any:
-    named = machine.name if machine.kind != "node" else f"node/{machine.name}"
+    named = f"node/{machine.name}" if machine.kind == "node" else str(parse_target(machine.name))
     return lab_pb2.Fault(
         id=f"{GONE}{machine.name}",
         kind="crash",
@@ -188,3 +191,11 @@ def _gone(machine: Machine, *, state: str = "in force") -> Any:
         mechanism="process killed from outside",
         state=state,
     )
+
+
+def _duration_s(request: Any) -> float | None:
+    return float(request.duration_s) if request.HasField("duration_s") else None
+
+
+def _injected(fault: Any) -> float:
+    return float(fault.injected_wall_s)

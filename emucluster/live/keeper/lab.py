@@ -16,7 +16,7 @@ from emucluster.live.rpc.pb import lab_pb2, lab_pb2_grpc
 FLOWS_LIMIT = 10_000
 
 
-class Lab(lab_pb2_grpc.LabServicer):  # type: ignore[misc]
+class Lab(lab_pb2_grpc.LabServicer):
     """Thin: each request goes to the part that knows."""
 
     def __init__(
@@ -58,7 +58,7 @@ class Lab(lab_pb2_grpc.LabServicer):  # type: ignore[misc]
 
     @translated
     async def Flows(self, request: Any, _context: Any) -> Any:
-        """Flows of all hosts by start, the newest `limit` of them; hosts that kept silent by name."""
+        """The newest `limit` flows of all hosts by start; and who kept silent."""
         asked = running(self._machines)
         replies, silent = await self._agents.gather(asked, "Flows", request)
         known = {name for name, _ in asked}

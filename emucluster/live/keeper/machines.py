@@ -24,6 +24,7 @@ START_DEADLINE_S = 60.0
 PING_PERIOD_S = 2.0
 PING_DEADLINE_S = 10.0
 RESTART_PAUSE_S = 0.1
+RESTART_DEADLINE_S = 30.0
 
 _SHELLS: dict[Kind, type[shell.ActorShell]] = {
     "node": shell.Node,
@@ -98,6 +99,8 @@ class Machines:
         import ray
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+        if machine.here:
+            os.makedirs(machine.config["directory"], exist_ok=True)
         options: dict[str, Any] = {
             "num_cpus": 0,
             # A dead node or load balancer stays dead, as a machine does; the API server's
@@ -184,20 +187,26 @@ class Machines:
             if machine.kind != "control-plane":
                 return
             machine.state = "starting"
-            while machine.state != "running":
-                await asyncio.sleep(RESTART_PAUSE_S)
-                try:
-                    told = await _call(machine.handle.start, machine.late, deadline_s=30.0)
-                except Exception as error:
-                    log.info("%s is not back yet: %s", machine.name, reason(error))
-                    continue
-                self._note_running(machine, told)
+            self._note_running(machine, await _restarted(machine))
 
 
 async def _call(method: Any, *arguments: Any, deadline_s: float) -> Any:
     """One actor call with a deadline. The reference is dropped at the deadline, not the call."""
     future = asyncio.wrap_future(method.remote(*arguments).future())
     return await asyncio.wait_for(future, deadline_s)
+
+
+async def _restarted(machine: Machine) -> dict[str, Any]:
+    """What a machine tells that Ray starts again, once it answers."""
+    while True:
+        await asyncio.sleep(RESTART_PAUSE_S)
+        try:
+            told: dict[str, Any] = await _call(
+                machine.handle.start, machine.late, deadline_s=RESTART_DEADLINE_S
+            )
+            return told
+        except Exception as error:
+            log.info("%s is not back yet: %s", machine.name, reason(error))
 
 
 async def _silent(machine: Machine) -> None:

@@ -9,6 +9,7 @@ import logging
 import os
 import socket
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -119,9 +120,9 @@ def check_reachable(address: str) -> None:
 
 
 class Deadline:
-    """Calls `expired` from another thread unless left in time: for calls that nothing interrupts."""
+    """Calls `expired` from a thread unless left in time: for what nothing can interrupt."""
 
-    def __init__(self, seconds: float, expired: Any) -> None:
+    def __init__(self, seconds: float, expired: Callable[[], object]) -> None:
         self._timer = threading.Timer(seconds, expired)
         self._timer.daemon = True
 

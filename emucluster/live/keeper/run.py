@@ -4,7 +4,6 @@ import asyncio
 import logging
 import os
 import signal
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -103,8 +102,6 @@ class Keeper:
             for host, config in plan.nodes(settings, self._hosts, lab=self._lab_address)
         ]
         for machine in (plane, *nodes):
-            if machine.here:
-                Path(machine.config["directory"]).mkdir(parents=True, exist_ok=True)
             self._machines.create(machine)
         await self._machines.start(plane)
         pipe.progress(f"starting {len(nodes)} node{'s' if len(nodes) > 1 else ''}")

@@ -23,7 +23,7 @@ class Implementations(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KeeperSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """The cluster to build. Written by whoever starts the keeper, as JSON, to its first argument."""
+    """The cluster to build; the keeper's first argument is the path of it as JSON."""
 
     name: str
     directory: str
