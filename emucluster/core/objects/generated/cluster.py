@@ -4,6 +4,7 @@ Source: the API definitions of Kubernetes v1.32.0 (Apache-2.0), as carried by
 kubernetes-validate 1.37.0 (Apache-2.0). See NOTICE.
 """
 
+
 from __future__ import annotations
 
 from typing import ClassVar, Literal

@@ -4,6 +4,7 @@ Source: the API definitions of Kubernetes v1.32.0 (Apache-2.0), as carried by
 kubernetes-validate 1.37.0 (Apache-2.0). See NOTICE.
 """
 
+
 IRREGULAR = {
     "boot_id": "bootID",
     "client_ip": "clientIP",
