@@ -95,9 +95,9 @@ def call(
     if output == "text" and (count > 1 or interrupted):
         click.echo("\n" + summary_text(summarize(made), interrupted=interrupted))
     if interrupted:
-        raise SystemExit(130)
+        click.get_current_context().exit(130)
     if not all(one.ok for one in made):
-        raise SystemExit(1)
+        click.get_current_context().exit(1)
 
 
 def line(call: Call) -> str:

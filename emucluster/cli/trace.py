@@ -47,7 +47,7 @@ def trace(target: str, source: str, node: str, timeout: float, output: str, name
     else:
         click.echo(text(call, dialled, source))
     if not call.ok:
-        raise SystemExit(1)
+        click.get_current_context().exit(1)
 
 
 def text(call: Call, dialled: str, source: str) -> str:

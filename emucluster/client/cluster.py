@@ -226,9 +226,11 @@ class Session:
                 "outside needs no environment: node and load balancer addresses are real"
             )
         ip, port = gateway(place, self.api, namespace or self.namespace)
+        # Not GRPC_ADDRESS_HTTP_PROXY beside them: grpc would apply it to the proxy's own address.
         proxies = ("grpc_proxy", "http_proxy", "https_proxy")
         names = [name for proxy in proxies for name in (proxy, proxy.upper())]
-        return {**{name: f"http://{ip}:{port}" for name in names}, "no_proxy": "", "NO_PROXY": ""}
+        exceptions = dict.fromkeys(("no_proxy", "NO_PROXY", "no_grpc_proxy"), "")
+        return {**{name: f"http://{ip}:{port}" for name in names}, **exceptions}
 
     def flows(self, *, since_s: float = 0.0, address: str = "", limit: int = 0) -> Flows:
         """Flow records of all hosts; see LabClient.flows."""
