@@ -47,6 +47,8 @@ class ContainerRecord:
     """The hook that has to end before the container counts as started."""
     post_start_ends_s: float | None = None
     """When a postStart that sleeps is over."""
+    probed_from_s: float = 0.0
+    """Since when its probes may run: postStart is over or, after a startup probe, that is."""
     started: bool = False
     ready: bool = False
     restart: Backoff = field(default_factory=Backoff)

@@ -201,7 +201,7 @@ class PodWorker:
             if record.stop is not None:
                 commands += record.stop.wake(now_s)
             if record.post_start_ends_s is not None and now_s >= record.post_start_ends_s:
-                self._post_start_done(record)
+                self._post_start_done(record, now_s)
         return commands + self._sync(now_s, stamp)
 
     # --- reactions ------------------------------------------------------------------------------
@@ -216,7 +216,7 @@ class PodWorker:
         if self.terminating:
             return [*commands, self._kill(record)]
         if lifecycle is None or lifecycle.post_start is None:
-            self._post_start_done(record)
+            self._post_start_done(record, now_s)
             return commands
         record.post_start = next(self.node.ids)
         try:
@@ -224,7 +224,7 @@ class PodWorker:
         except NoSuchPort as error:
             return commands + self._post_start_failed(record, str(error), now_s)
         if action is None:
-            self._post_start_done(record)
+            self._post_start_done(record, now_s)
         elif isinstance(action, float):
             record.post_start_ends_s = now_s + action
         else:
@@ -240,10 +240,11 @@ class PodWorker:
             commands.append(hook)
         return commands
 
-    def _post_start_done(self, record: ContainerRecord) -> None:
+    def _post_start_done(self, record: ContainerRecord, now_s: float) -> None:
         record.post_start = record.post_start_ends_s = None
+        record.probed_from_s = now_s
         if record.phase == "running" and record.spec.startup_probe is None:
-            self._mark_started(record)
+            self._mark_started(record, now_s)
 
     def _post_start_failed(
         self, record: ContainerRecord, message: str, now_s: float
@@ -252,7 +253,8 @@ class PodWorker:
         said = self._say("Warning", "FailedPostStartHook", f"PostStartHook failed: {message}")
         return [said, *self._stop(record, self._grace_s(), "FailedPostStartHook", now_s)]
 
-    def _mark_started(self, record: ContainerRecord) -> None:
+    def _mark_started(self, record: ContainerRecord, now_s: float) -> None:
+        record.probed_from_s = now_s
         record.started = True
         record.ready = record.spec.readiness_probe is None
         self.probes.trigger_readiness(record)
@@ -285,14 +287,14 @@ class PodWorker:
             why = f"Container {record.spec.name} failed {probe.kind} probe, will be restarted"
             commands += self._stop(record, self._grace_s() if own is None else own, why, now_s)
         elif probe.kind == "startup" and effect == "success":
-            self._mark_started(record)
+            self._mark_started(record, now_s)
         return commands
 
     def _on_hook(self, event: HookFinished, now_s: float) -> list[Command]:
         for record in self.records:
             if record.post_start == event.hook_id:
                 if event.ok:
-                    self._post_start_done(record)
+                    self._post_start_done(record, now_s)
                     return []
                 return self._post_start_failed(record, event.message, now_s)
             if record.stop is not None and record.stop.hook_id == event.hook_id:

@@ -62,7 +62,7 @@ class ProbeWorker:
         if not self._allowed(terminating) or self.in_flight is not None:
             return None
         delay_s = self.speed.duration_s(float(self.probe.initial_delay_seconds or 0))
-        eligible_s = self.record.started_s + delay_s
+        eligible_s = max(self.record.started_s + delay_s, self.record.probed_from_s)
         if self.triggered and delay_s == 0:
             return self.record.started_s
         ticks = max(0, math.ceil((eligible_s - self.origin_s) / self.period_s - 1e-9))
