@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 @click.option("--ray-address", metavar="HOST:PORT", help="Use this Ray, of one or more machines.")
 @click.option("--bind", metavar="ADDR", help="With --ray-address: this machine's own address.")
 @click.pass_obj
-def up(cluster: str | None, file: Path | None, **given: Any) -> None:
+def up(cluster: str | None, /, file: Path | None, **given: Any) -> None:
     """Start a cluster that outlives this command, and print how to reach it."""
     chosen = _options(cluster, file, given)
     # Only here: it reads much of the machine, and `down` and `status` need none of it.

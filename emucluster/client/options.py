@@ -61,9 +61,11 @@ class StartOptions:
             _one_of("standIn", self.stand_in, STAND_INS)
         if self.pods is not None:
             _whole("pods", self.pods, 0, 200_000)
+        if isinstance(self.speed, bool) or not isinstance(self.speed, int | float):
+            raise UsageError(f"speed: must be a number, got {self.speed!r}")
         try:
-            Speed(float(self.speed))
-        except (ValueError, TypeError) as error:
+            Speed(self.speed)
+        except ValueError as error:
             raise UsageError(str(error)) from None
         _check_zones(self.zones)
         for key, value in self.outside.items():

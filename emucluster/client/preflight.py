@@ -42,7 +42,7 @@ FIXED_PORTS = {
 }
 
 CONTAINER_COMMAND = (
-    "docker run --rm -it --init --shm-size=256m -v \"$PWD\":/work -w /work python:3.11 "
+    'docker run --rm -it --init --shm-size=256m -v "$PWD":/work -w /work python:3.11 '
     "bash -c 'pip install -e . && exec bash'"
 )
 

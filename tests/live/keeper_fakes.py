@@ -1,4 +1,4 @@
-"""Small actors in the place of control plane, node and load balancer: real processes and sockets."""
+"""Small actors in place of control plane, node and load balancer: real processes and sockets."""
 
 import json
 import os

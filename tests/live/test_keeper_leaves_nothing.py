@@ -1,0 +1,166 @@
+"""However a cluster ends, nothing of it stays, and nothing of others goes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from emucluster.client import instances
+from emucluster.client.options import StartOptions
+from emucluster.client.start import start_cluster, stop_cluster
+from emucluster.core.errors import ClusterError, NameTaken
+from emucluster.live.keeper import warden
+from tests.live.keeper_cluster import FAKES, ROOT, cluster, fakes_importable, states, traces
+
+pytestmark = pytest.mark.live
+
+ONE_NODE = StartOptions(name="trace-test", nodes=1)
+
+
+def until(condition: Callable[[], object], what: str) -> None:
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end, f"still not: {what}"
+        time.sleep(0.02)
+
+
+def test_down_leaves_no_process_socket_or_file() -> None:
+    with cluster(ONE_NODE) as record:
+        assert states()["trace-test"] == "running"
+        stop_cluster("trace-test")
+
+        assert traces(record) == []
+
+
+def test_a_killed_keeper_leaves_nothing() -> None:
+    with cluster(ONE_NODE) as record:
+        os.kill(record.keeper_pid, signal.SIGKILL)
+
+        until(lambda: not traces(record), "nothing is left")
+        assert "trace-test" not in states()
+
+
+def test_without_a_warden_down_sweeps_a_dead_keepers_processes() -> None:
+    with cluster(ONE_NODE) as record:
+        os.kill(_warden_of(record.keeper_pid), signal.SIGKILL)
+        os.kill(record.keeper_pid, signal.SIGKILL)
+        until(lambda: states()["trace-test"] == "dead", "dead")
+        assert traces(record)
+
+        stop_cluster("trace-test")
+
+        assert traces(record) == []
+
+
+def test_a_frozen_keeper_is_swept_too() -> None:
+    with cluster(ONE_NODE) as record:
+        os.kill(record.keeper_pid, signal.SIGSTOP)
+
+        instances.sweep(instances.instance("trace-test"), term_wait_s=0.5)
+
+        assert traces(record) == []
+
+
+def test_two_clusters_side_by_side_do_not_touch_each_other() -> None:
+    with cluster(ONE_NODE) as one, cluster(StartOptions(name="other-test", nodes=1)) as other:
+        assert one.slice != other.slice
+        with pytest.raises(NameTaken), fakes_importable():
+            start_cluster(ONE_NODE, implementations=FAKES)
+        stop_cluster("trace-test")
+
+        assert traces(one) == []
+        assert states()["other-test"] == "running"
+        assert warden.started_ticks(other.keeper_pid) == other.keeper_started
+
+
+def test_a_start_that_fails_says_why_and_leaves_nothing() -> None:
+    broken = msgspec.structs.replace(FAKES, node="tests.live.keeper_fakes:NeverUp")
+    before = _wardens()
+    with pytest.raises(ClusterError, match="node-1: no power"), fakes_importable():
+        start_cluster(ONE_NODE, implementations=broken)
+
+    assert "trace-test" not in states()
+    until(lambda: _wardens() <= before, "the warden has gone")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_an_interrupted_or_killed_start_leaves_nothing(number: signal.Signals) -> None:
+    program = (
+        "from tests.live.keeper_cluster import *\n"
+        "import msgspec\n"
+        "slow = msgspec.structs.replace(FAKES, node='tests.live.keeper_fakes:SlowToStart')\n"
+        "start_cluster(StartOptions(name='trace-test', nodes=1), implementations=slow,\n"
+        "    progress=lambda text: print(text, flush=True))\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=environment,
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("starting 1 node"):
+            break
+    keeper = instances.instance("trace-test").keeper
+    assert keeper is not None
+    process.send_signal(number)
+    process.wait(30)
+    process.stdout.close()
+
+    until(lambda: "trace-test" not in states(), "its directory is gone")
+    until(lambda: not warden.members(keeper.pid, keeper.started), "its processes are gone")
+
+
+def test_a_ray_of_somebody_else_is_not_touched(tmp_path: Path) -> None:
+    program = (
+        "import ray\n"
+        "ray.init(address='local', include_dashboard=False, log_to_driver=False, num_cpus=1)\n"
+        "@ray.remote\n"
+        "def answer(): return 42\n"
+        "print('up', flush=True)\n"
+        "input()\n"
+        "print(ray.get(answer.remote()), flush=True)\n"
+    )
+    environment = {**os.environ, "RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
+    foreign = subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        cwd=tmp_path,
+        env=environment,
+    )
+    assert foreign.stdout is not None
+    assert "up" in foreign.stdout.readline()
+
+    with cluster(ONE_NODE) as record:
+        os.kill(record.keeper_pid, signal.SIGKILL)
+        until(lambda: not traces(record), "nothing is left")
+
+    output, _ = foreign.communicate("\n", timeout=60)
+    assert output.strip().endswith("42")
+
+
+def _wardens() -> set[int]:
+    return {pid for pid in warden.processes() if "keeper/warden.py" in _command(pid)}
+
+
+def _warden_of(keeper: int) -> int:
+    return next(pid for pid in _wardens() if str(keeper) in _command(pid).split("\0"))
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode("utf-8", "replace")
+    except OSError:
+        return ""
