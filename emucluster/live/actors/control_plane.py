@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from emucluster.core.addresses import API_PORT, DNS_PORT, Slice
-from emucluster.core.dns import DnsView
+from emucluster.core.dns.records import DnsView
 from emucluster.core.durations import Speed
 from emucluster.live.control.api import Api
 from emucluster.live.control.cloud import Cloud
@@ -49,7 +49,7 @@ class ControlPlane:
             return
         await self._server.stop(min(grace_s, STOP_GRACE_S))
         self._feed.stop()
-        self._dns.close()
+        await self._dns.close()
         self._driver.close()
         await self._cloud.close()
         self._driver = None

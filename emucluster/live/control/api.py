@@ -1,9 +1,9 @@
 """The Api service: requests in, decisions by admission, answers once they are durable."""
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, Literal
 
-from emucluster.core.admission import Admission
+from emucluster.core.admission.admission import Admission
 from emucluster.core.errors import EmuclusterError, NotFound
 from emucluster.core.objects import Lease, LeaseSpec, Object, ObjectMeta, codec, replace
 from emucluster.core.objects.registry import resource
@@ -64,7 +64,7 @@ class Api(api_pb2_grpc.ApiServicer):
     async def UpdateStatus(self, request: Any, context: Any) -> Any:
         return await self._update(request, "status")
 
-    async def _update(self, request: Any, subresource: str) -> Any:
+    async def _update(self, request: Any, subresource: Literal["", "status"]) -> Any:
         obj = codec.decode_json(request.json)
         expect = obj.metadata.resource_version or None
         return _message(
@@ -143,7 +143,7 @@ class Api(api_pb2_grpc.ApiServicer):
     def _renew(self, node_name: str, duration_s: float) -> Object:
         node = self._store.get("Node", "", node_name)
         if node is None:
-            raise NotFound("nodes", node_name)
+            raise NotFound.of("nodes", node_name)
         lease = self._store.get("Lease", LEASE_NAMESPACE, node_name)
         if isinstance(lease, Lease):
             spec = replace(lease.spec, renew_time=micro_stamp()) if lease.spec else None
@@ -160,7 +160,7 @@ class Api(api_pb2_grpc.ApiServicer):
     async def Record(self, request: Any, context: Any) -> Any:
         def record() -> None:
             for note in request.notes:
-                self._driver.plane.record(note, stamp=stamp())
+                self._driver.record(note)
 
         await self._driver.write(record)
         return api_pb2.RecordResponse()

@@ -5,10 +5,11 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from emucluster.core.controllers.service_lb import (
+from emucluster.core.controllers.cloud_commands import (
     CloudCommand,
     DeleteLoadBalancer,
     EnsureLoadBalancer,
+    LoadBalancerSpec,
 )
 from emucluster.core.errors import EmuclusterError
 from emucluster.live.rpc.channel import connect_aio, credentials
@@ -30,8 +31,8 @@ class Cloud:
         """The addresses of the load balancer, or () after a deletion; raises EmuclusterError."""
         try:
             match command:
-                case EnsureLoadBalancer():
-                    info = await self._call(self._stub.EnsureLoadBalancer, _spec(command))
+                case EnsureLoadBalancer(spec=spec):
+                    info = await self._call(self._stub.EnsureLoadBalancer, _spec(spec))
                     return tuple(info.addresses)
                 case DeleteLoadBalancer(ref=ref):
                     request = lab_pb2.LoadBalancerRef(namespace=ref.namespace, service=ref.service)
@@ -50,11 +51,10 @@ class Cloud:
         return await method(request, metadata=self._metadata, timeout=CALL_TIMEOUT_S)
 
 
-def _spec(command: EnsureLoadBalancer) -> lab_pb2.LoadBalancerSpec:
-    spec = command.spec
+def _spec(spec: LoadBalancerSpec) -> lab_pb2.LoadBalancerSpec:
     return lab_pb2.LoadBalancerSpec(
-        namespace=command.ref.namespace,
-        service=command.ref.service,
+        namespace=spec.ref.namespace,
+        service=spec.ref.service,
         uid=spec.uid,
         preset=spec.preset,
         ports=[
@@ -69,7 +69,7 @@ def _spec(command: EnsureLoadBalancer) -> lab_pb2.LoadBalancerSpec:
         ],
         source_ranges=spec.source_ranges,
         local_only=spec.local_only,
-        health_check_node_port=spec.health_check_node_port or 0,
+        health_check_node_port=spec.health_check_node_port,
         client_affinity=spec.client_affinity,
         affinity_timeout_s=spec.affinity_timeout_s,
         settings=dict(spec.settings),

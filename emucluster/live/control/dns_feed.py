@@ -2,7 +2,7 @@
 
 import asyncio
 
-from emucluster.core.dns import DnsView
+from emucluster.core.dns.records import DnsView
 from emucluster.live.control.driver import Driver
 
 KINDS = ("Service", "EndpointSlice", "Pod")

@@ -5,15 +5,18 @@ import logging
 import random
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from emucluster.core.admission import Admission
-from emucluster.core.controllers.plane import ControlPlane
-from emucluster.core.controllers.service_lb import (
+from emucluster.core.admission.admission import Admission
+from emucluster.core.controllers.admission_writer import AdmissionWriter
+from emucluster.core.controllers.cloud_commands import (
     CloudCommand,
     DeleteLoadBalancer,
     EnsureLoadBalancer,
+    LoadBalancerRef,
 )
+from emucluster.core.controllers.plane import ControlPlane
+from emucluster.core.controllers.recorder import EventType, Recorder
 from emucluster.core.durations import Speed
 from emucluster.core.errors import EmuclusterError, InternalError
 from emucluster.core.store import Store
@@ -52,7 +55,7 @@ class Driver:
         self._timer: asyncio.TimerHandle | None = None
         self._soon: asyncio.Handle | None = None
         self._cloud_tasks: set[asyncio.Task[None]] = set()
-        self._failed: BaseException | None = None
+        self._recorders: dict[str, Recorder] = {}
 
     def start(self) -> None:
         """Load what was acknowledged, create what every cluster has, and let controllers run."""
@@ -65,8 +68,8 @@ class Driver:
 
     async def write(self, decide: Callable[[], Result]) -> Result:
         """Run `decide` on the store and return its result once it is durable."""
-        if self._failed is not None:
-            raise InternalError(f"the store cannot be written: {self._failed}")
+        if self._durable.failure is not None:
+            raise InternalError.of(f"the store cannot be written: {self._durable.failure}")
         result = decide()
         version = self.store.version
         self._step_soon()
@@ -77,6 +80,19 @@ class Driver:
     async def settled(self) -> None:
         """Return when everything decided so far is durable."""
         await self._durable.at_least(self.store.version)
+
+    def record(self, note: Any) -> None:
+        """An Event from a component outside this process, about an object that exists."""
+        obj = self.store.get(note.kind, note.namespace, note.name)
+        if obj is None:
+            return
+        recorder = self._recorders.get(note.component)
+        if recorder is None:
+            writer = AdmissionWriter(self.admission)
+            recorder = Recorder(writer, component=note.component, rng=random.Random())
+            self._recorders[note.component] = recorder
+        type_: EventType = "Warning" if note.type == "Warning" else "Normal"
+        recorder.record(obj, type_, note.reason, note.message, stamp=stamp())
 
     def close(self) -> None:
         """Stop timers and cloud calls, and close the file."""
@@ -125,11 +141,15 @@ class Driver:
             addresses = await self._perform(command)
         except EmuclusterError as error:
             log.warning("cloud: %s failed: %s", type(command).__name__, error)
-            self.plane.cloud_failed(command.ref, str(error), now_s=now_s())
+            self.plane.failed(_ref(command), str(error), now_s=now_s())
         else:
             match command:
-                case EnsureLoadBalancer():
-                    self.plane.cloud_ensured(command.ref, addresses, now_s=now_s())
-                case DeleteLoadBalancer():
-                    self.plane.cloud_deleted(command.ref, now_s=now_s())
+                case EnsureLoadBalancer(spec=spec):
+                    self.plane.ensured(spec.ref, addresses)
+                case DeleteLoadBalancer(ref=ref):
+                    self.plane.deleted(ref)
         self._step()
+
+
+def _ref(command: CloudCommand) -> LoadBalancerRef:
+    return command.spec.ref if isinstance(command, EnsureLoadBalancer) else command.ref

@@ -15,6 +15,7 @@ import grpc
 import grpc.aio
 
 from emucluster.core.errors import Gone
+from emucluster.core.kubelet.kubelet import ObjectEvent
 from emucluster.core.objects import Object, codec
 from emucluster.live.rpc.channel import credentials
 from emucluster.live.rpc.errors import translate
@@ -25,8 +26,11 @@ log = logging.getLogger("emucluster.informer")
 BACKOFF_FIRST_S = 0.2
 BACKOFF_MAX_S = 5.0
 
-OnEvent = Callable[[str, Object, Object | None], None]
+OnEvent = Callable[[ObjectEvent, Object, Object | None], None]
 """Called as (ADDED|MODIFIED|DELETED, object, what was known before)."""
+
+OnListed = Callable[[], None]
+"""Called once a whole state has been taken; `objects` has it."""
 
 
 class Informer:
@@ -40,6 +44,7 @@ class Informer:
         *,
         node_name: str,
         on_event: OnEvent,
+        on_listed: OnListed,
         rng: random.Random,
     ) -> None:
         self._stub = api_pb2_grpc.ApiStub(channel)
@@ -47,6 +52,7 @@ class Informer:
         self._kinds = tuple(kinds)
         self._node_name = node_name
         self._on_event = on_event
+        self._on_listed = on_listed
         self._rng = rng
         self.objects: dict[tuple[str, str, str], Object] = {}
         self.version: int | None = None
@@ -65,9 +71,11 @@ class Informer:
         self._running.clear()
 
     def resume(self, *, reconnect: bool) -> None:
-        """Go on, over a new connection if `reconnect` (a machine that came back has no old one)."""
-        if reconnect and self._call is not None:
-            self._call.cancel()
+        """Go on; with `reconnect` over a new connection and from a whole state, as after boot."""
+        if reconnect:
+            self.version = None
+            if self._call is not None:
+                self._call.cancel()
         self._running.set()
 
     async def stop(self) -> None:
@@ -113,7 +121,7 @@ class Informer:
             if message.state_done and fresh is not None:
                 self._replace_all(fresh)
                 fresh = None
-            if fresh is None:
+            if fresh is None and message.version:
                 self.version = message.version
             if message.state_done:
                 self.synced.set()
@@ -131,8 +139,9 @@ class Informer:
                 self._take("ADDED", obj)
             elif old.metadata.resource_version != obj.metadata.resource_version:
                 self._take("MODIFIED", obj)
+        self._on_listed()
 
-    def _take(self, type_: str, obj: Object) -> None:
+    def _take(self, type_: ObjectEvent, obj: Object) -> None:
         key = _key(obj)
         old = self.objects.get(key)
         if type_ == "DELETED":

@@ -9,7 +9,6 @@ import grpc
 import grpc.aio
 
 from emucluster.core.errors import ApiError, NotFound
-from emucluster.core.kubelet import Kubelet
 from emucluster.core.kubelet.commands import (
     ApiWrite,
     Command,
@@ -21,6 +20,7 @@ from emucluster.core.kubelet.commands import (
     WritePodStatus,
 )
 from emucluster.core.kubelet.events import KubeletEvent, WriteFailed, Wrote
+from emucluster.core.kubelet.kubelet import Kubelet, ObjectEvent
 from emucluster.core.objects import Node, Object, Pod, codec, replace
 from emucluster.live.clock import now_s, stamp
 from emucluster.live.rpc.channel import credentials
@@ -43,9 +43,16 @@ class KubeletDriver:
     """
 
     def __init__(
-        self, kubelet: Kubelet, channel: grpc.aio.Channel, token: str, *, run_action: RunAction
+        self,
+        kubelet: Kubelet,
+        channel: grpc.aio.Channel,
+        token: str,
+        *,
+        node_name: str,
+        run_action: RunAction,
     ) -> None:
         self._kubelet = kubelet
+        self._node_name = node_name
         self._stub = api_pb2_grpc.ApiStub(channel)
         self._metadata = credentials(token)
         self._run_action = run_action
@@ -56,9 +63,9 @@ class KubeletDriver:
         self._epoch = 0
 
     def start(self) -> None:
-        """Begin: register the node, renew the lease, run pods."""
+        """Begin: register the node, renew the lease; pods run once they are listed."""
         self._halted = False
-        self.wake()
+        self._feed(lambda: self._kubelet.start(now_s(), stamp()))
 
     def halt(self) -> None:
         """Stop feeding and sending; answers to what is under way are not taken either."""
@@ -88,7 +95,11 @@ class KubeletDriver:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def take_object(self, type_: str, obj: Object, _old: Object | None) -> None:
+    def take_pods(self, pods: Sequence[Pod]) -> None:
+        """All pods of this node, as a watch begins with them."""
+        self._feed(lambda: self._kubelet.handle_pod_list(pods, now_s(), stamp()))
+
+    def take_object(self, type_: ObjectEvent, obj: Object) -> None:
         """A change seen by the informer."""
         if isinstance(obj, Pod):
             self._feed(lambda: self._kubelet.handle_pod(type_, obj, now_s(), stamp()))
@@ -169,16 +180,16 @@ class KubeletDriver:
             case RegisterNode(node=node):
                 await self._register(node)
             case FinishPodDeletion(namespace=namespace, name=name, uid=uid):
-                request = api_pb2.DeleteRequest(
+                deletion = api_pb2.DeleteRequest(
                     kind="Pod", namespace=namespace, name=name, uid=uid, grace_period_s=0
                 )
-                await self._call(self._stub.Delete, request)
+                await self._call(self._stub.Delete, deletion)
 
     async def _write_pod_status(self, command: WritePodStatus) -> None:
         ref = api_pb2.ObjectRef(kind="Pod", namespace=command.namespace, name=command.name)
         pod = codec.decode_json((await self._call(self._stub.Get, ref)).json)
         if not isinstance(pod, Pod) or pod.metadata.uid != command.uid:
-            raise NotFound("pods", command.name)
+            raise NotFound.of("pods", command.name)
         status = replace(command.status, conditions=_merged(pod, command))
         await self._update_status(replace(pod, status=status))
 
@@ -215,7 +226,7 @@ class KubeletDriver:
                     reason=note.reason,
                     message=note.message,
                     component="kubelet",
-                    host=self._kubelet.node_name,
+                    host=self._node_name,
                 )
                 for note in notes
             ]

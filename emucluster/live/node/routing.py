@@ -15,10 +15,10 @@ from emucluster.core.addresses import (
     TUNNEL_PORT,
     Slice,
 )
-from emucluster.core.dns import DnsView, ExternalName
-from emucluster.core.kubeproxy import Chosen, NodeProxy, NotAService
-from emucluster.core.kubeproxy import Drop as ProxyDrop
-from emucluster.core.kubeproxy import Refuse as ProxyRefuse
+from emucluster.core.dns.answer import ExternalName
+from emucluster.core.dns.records import DnsView
+from emucluster.core.kubeproxy import verdict
+from emucluster.core.kubeproxy.choose import NodeProxy
 from emucluster.core.objects import Node, Object
 from emucluster.live.clock import now_s
 from emucluster.live.network.routes import (
@@ -160,17 +160,15 @@ class Routing:
             return Route((self._address, DNS_PORT), service="kube-system/kube-dns")
         if address in _SERVICES:
             choice = self._proxy.choose_cluster_ip(ip, port, caller.ip, now_s())
-            if isinstance(choice, NotAService):
-                return Drop(f"{ip}: no Service has this ClusterIP and port")
+            if isinstance(choice, verdict.NotAService):
+                return Drop(choice.reason)
             return self._decision(choice, caller.ip, hop="cluster-ip")
         if address in self._pods:
             return self._to_pod(ip, port, self._owner(ip), caller.ip, "pod-ip", "")
         if ip in self._node_by_ip:
             return self._connect_node(caller, ip, port)
-        choice = self._proxy.choose_load_balancer_ip(ip, port, caller.ip, now_s())
-        if isinstance(choice, NotAService):
-            choice = self._proxy.choose_external_ip(ip, port, caller.ip, now_s())
-        if isinstance(choice, NotAService):
+        choice = self._proxy.choose_address(ip, port, caller.ip, now_s(), origin=caller.kind)
+        if isinstance(choice, verdict.NotAService):
             return Deny(f"{ip}:{port} is not an address of this cluster")
         return self._decision(choice, caller.ip, hop="cluster-ip")
 
@@ -191,21 +189,18 @@ class Routing:
 
     # --- shared
 
-    def _decision(
-        self, choice: Chosen | ProxyRefuse | ProxyDrop | NotAService, client_ip: str, *, hop: str
-    ) -> Decision:
+    def _decision(self, choice: verdict.Verdict, client_ip: str, *, hop: str) -> Decision:
         match choice:
-            case Chosen():
+            case verdict.Chosen():
                 source = self._masquerade_ip if choice.masquerade else client_ip
-                return self._to_pod(
-                    choice.ip, choice.port, choice.node, source, hop, choice.service
-                )
-            case ProxyRefuse():
+                service = str(choice.service.service)
+                return self._to_pod(choice.ip, choice.port, choice.node, source, hop, service)
+            case verdict.Refuse(service=name):
+                return Refuse(choice.reason, str(name.service) if name else "")
+            case verdict.Drop(service=name):
+                return Drop(choice.reason, str(name.service))
+            case verdict.NotAService():
                 return Refuse(choice.reason)
-            case ProxyDrop():
-                return Drop(choice.reason)
-            case _:
-                return Refuse("no Service has this port")
 
     def _to_pod(
         self, ip: str, port: int, node: str | None, source: str, hop: str, service: str

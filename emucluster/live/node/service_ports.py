@@ -3,7 +3,9 @@
 import logging
 
 from emucluster.core.addresses import HEALTHZ_PORT
-from emucluster.core.kubeproxy import NodeProxy
+from emucluster.core.kubeproxy.choose import NodeProxy
+from emucluster.core.kubeproxy.health import HttpAnswer
+from emucluster.core.kubeproxy.listeners import Listen
 from emucluster.live.clock import now_s, stamp
 from emucluster.live.network import healthz
 from emucluster.live.network.forwarder import Forwarding
@@ -17,8 +19,7 @@ log = logging.getLogger("emucluster.service_ports")
 class ServicePorts:
     """NodePort listeners at `address`, each healthCheckNodePort, and :10256/healthz.
 
-    A port that cannot be bound is logged and tried again with the next change; kube-proxy does
-    the same and reports it by an Event, which `on_failure(port, reason)` is for.
+    A port that cannot be bound is logged, and tried again when its Service changes.
     """
 
     def __init__(
@@ -34,52 +35,52 @@ class ServicePorts:
 
     def sync(self) -> None:
         """Carry out the changes that kube-proxy has noted since the last call."""
-        for change in self._proxy.take_listener_changes():
-            if change.health_check:
-                self._sync_health(change.port, wanted=change.mode is not None)
-            else:
-                self._sync_node_port(change.port, change.mode)
+        for port, wanted in self._proxy.take_listener_changes():
+            if wanted is None or (wanted.mode == "health") != (port in self._health_ports):
+                self._close(port)
+            if wanted is not None:
+                self._open(port, wanted)
 
     @property
     def open_ports(self) -> list[int]:
         """NodePorts that answer, for `describe`."""
         return sorted(p for p, listener in self._node_ports.items() if listener.mode == "open")
 
-    def _sync_node_port(self, port: int, mode: str | None) -> None:
-        listener = self._node_ports.get(port)
-        if mode is None:
-            if listener is not None:
-                self._forwarding.close_listener(self._node_ports.pop(port))
-            return
-        if listener is None:
-            try:
-                listener = self._forwarding.listen(
-                    self._address, port, self._routing.node_port, hop="node-port"
-                )
-            except OSError as error:
-                log.error("nodePort %d cannot be opened: %s", port, error)
-                return
-            self._node_ports[port] = listener
-        assert mode in ("open", "refuse", "drop")
-        listener.set_mode(mode)  # type: ignore[arg-type]
+    def _close(self, port: int) -> None:
+        for ports in (self._node_ports, self._health_ports):
+            if port in ports:
+                self._forwarding.close_listener(ports.pop(port))
 
-    def _sync_health(self, port: int, *, wanted: bool) -> None:
-        if not wanted:
-            if port in self._health_ports:
-                self._forwarding.close_listener(self._health_ports.pop(port))
-            return
-        if port in self._health_ports:
-            return
-
-        def check(_path: str) -> Answer:
-            return Answer(*self._proxy.service_health(port))
-
+    def _open(self, port: int, wanted: Listen) -> None:
         try:
-            self._health_ports[port] = healthz.listen(
-                self._forwarding, self._address, port, check
-            )
+            if wanted.mode == "health":
+                if port not in self._health_ports:
+                    self._health_ports[port] = self._listen_health(port)
+                return
+            if port not in self._node_ports:
+                self._node_ports[port] = self._forwarding.listen(
+                    self._address,
+                    port,
+                    self._routing.node_port,
+                    hop="node-port",
+                    service=str(wanted.service.service),
+                )
+            self._node_ports[port].set_mode(wanted.mode)
         except OSError as error:
-            log.error("healthCheckNodePort %d cannot be opened: %s", port, error)
+            log.error("port %d cannot be opened: %s", port, error)
+
+    def _listen_health(self, port: int) -> Listener:
+        def check(_path: str) -> Answer:
+            answer = self._proxy.service_health(port, now_s())
+            return _http(answer) if answer is not None else Answer(503, {}, b"")
+
+        return healthz.listen(self._forwarding, self._address, port, check)
 
     def _healthz(self, path: str) -> Answer:
-        return Answer(*self._proxy.healthz(now_s(), stamp(), path=path))
+        if path.startswith("/livez"):
+            return _http(self._proxy.livez(now_s(), stamp()))
+        return _http(self._proxy.healthz(now_s(), stamp()))
+
+
+def _http(answer: HttpAnswer) -> Answer:
+    return Answer(answer.status, dict(answer.headers), answer.body)

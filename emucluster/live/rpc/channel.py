@@ -5,13 +5,10 @@ from collections.abc import Sequence
 import grpc
 import grpc.aio
 
+from emucluster.live.network.gateway import NO_PROXY_OPTIONS
+
 AUTHORIZATION = "authorization"
 
-# Our channels name numeric addresses, so only these two mechanisms could insert a proxy.
-NO_PROXY: tuple[tuple[str, str | int], ...] = (
-    ("grpc.enable_http_proxy", 0),
-    ("grpc.address_http_proxy_enabled_addresses", ""),
-)
 _LIMITS: tuple[tuple[str, str | int], ...] = (
     ("grpc.max_receive_message_length", 64 << 20),
     ("grpc.max_send_message_length", 64 << 20),
@@ -23,7 +20,7 @@ _WATCHFUL: tuple[tuple[str, str | int], ...] = (
     ("grpc.max_reconnect_backoff_ms", 2000),
     ("grpc.use_local_subchannel_pool", 1),
 )
-OPTIONS: Sequence[tuple[str, str | int]] = (*NO_PROXY, *_LIMITS, *_WATCHFUL)
+OPTIONS: Sequence[tuple[str, str | int]] = (*NO_PROXY_OPTIONS, *_LIMITS, *_WATCHFUL)
 
 
 def credentials(token: str) -> tuple[tuple[str, str], ...]:

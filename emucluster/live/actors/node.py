@@ -1,0 +1,102 @@
+"""A worker node as an actor: a thin shell around `live.node`. Its pods are actors of its own."""
+
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from emucluster.core.addresses import AGENT_PORT, Slice
+from emucluster.core.durations import Speed
+from emucluster.live.agent import Agent
+from emucluster.live.fault_board import FaultBoard
+from emucluster.live.logs import log_to_file
+from emucluster.live.node.machine import Machine, NodeConfig, default_tunnel
+from emucluster.live.pods.runtime import ActorPods, InProcessPods, PodRuntime
+from emucluster.live.rpc.pb import lab_pb2_grpc
+from emucluster.live.rpc.server import bind, make_server
+
+
+class WorkerNode:
+    """Kubelet, kube-proxy, tunnel, gateways, DNS and Agent of one node.
+
+    `config`: cluster, slice, number, name, zone, address, pod_cidr, directory, token, speed,
+    packing, api, stand_in, outside, several_hosts, kube_proxy_mode, and optionally `tunnel`.
+    """
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self._config = config
+
+    async def start(self) -> dict[str, Any]:
+        """Boot the node and return pid and agent."""
+        config = _node_config(self._config)
+        config.directory.mkdir(parents=True, exist_ok=True)
+        log_to_file(config.directory / "node.log")
+        self._machine = Machine(config, _runtime(config))
+        self._faults = FaultBoard(self._machine)
+        await self._machine.start()
+        self._server = make_server(config.token)
+        agent = Agent(
+            config.name,
+            faults=self._faults,
+            flows=self._machine.forwarding.flows,
+            describe=self._machine.describe,
+            logs=self._logs,
+        )
+        lab_pb2_grpc.add_AgentServicer_to_server(agent, self._server)
+        port = bind(self._server, config.address, AGENT_PORT)
+        await self._server.start()
+        return {"pid": os.getpid(), "agent": f"{config.address}:{port}"}
+
+    async def stop(self, grace_s: float) -> None:
+        """Stop pods, then the node."""
+        self._faults.stop()
+        await self._server.stop(0)
+        await self._machine.stop(grace_s)
+
+    def _logs(self, request: Any) -> AsyncIterator[bytes]:
+        return self._machine.logs(
+            request.namespace,
+            request.pod,
+            container=request.container,
+            tail=request.tail if request.tail > 0 else None,
+            previous=request.previous,
+            follow=request.follow,
+        )
+
+
+def _node_config(config: dict[str, Any]) -> NodeConfig:
+    address = str(config["address"])
+    return NodeConfig(
+        cluster=config["cluster"],
+        slice=Slice(config["slice"]),
+        name=config["name"],
+        zone=config["zone"],
+        address=address,
+        pod_cidr=config["pod_cidr"],
+        directory=Path(config["directory"]),
+        token=config["token"],
+        speed=Speed(config["speed"]),
+        packing=config["packing"],
+        api=config["api"],
+        kube_proxy_mode=config.get("kube_proxy_mode") or "rr",
+        stand_in=bool(config.get("stand_in")),
+        several_hosts=bool(config.get("several_hosts")),
+        tunnel=config.get("tunnel") or default_tunnel(address),
+        outside=dict(config.get("outside") or {}),
+    )
+
+
+def _runtime(config: NodeConfig) -> PodRuntime:
+    if config.packing == "node":
+        return InProcessPods(config.directory)
+    return ActorPods(config.directory, spawn=_spawn_pod_actor)
+
+
+def _spawn_pod_actor(pod_config: dict[str, Any]) -> Any:
+    """Ask Ray for a process for a pod; it dies with this node's process."""
+    import ray
+
+    from emucluster.live.actors.pod import PodActor
+
+    actor = ray.remote(PodActor).options(num_cpus=0, max_restarts=0).remote(pod_config)
+    return actor, actor.start.remote()
