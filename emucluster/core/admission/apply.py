@@ -82,6 +82,8 @@ def _carry_out(admission: Admission, plan: _Plan, stamp: str, dry_run: bool) -> 
 def _plan(admission: Admission, obj: Object, opened: Iterable[str]) -> _Plan:
     manifest = to_tree(obj)
     manifest.pop("status", None)
+    # As kubectl's, it always names annotations: its own is one. Or all of them would be removed.
+    manifest["metadata"].setdefault("annotations", {})
     annotation = last_applied(manifest)
     meta = obj.metadata
     old = admission.store.get(obj.kind, meta.namespace, meta.name)

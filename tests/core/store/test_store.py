@@ -293,6 +293,27 @@ class TestEventsAndBatches:
         with pytest.raises(Gone, match="too large resource version: 9, current: 3"):
             store.events_since(9)
 
+    def test_the_window_is_bounded_by_bytes_too(self) -> None:
+        store = Store(ids=random.Random(1), window_bytes=10_000)
+        for number in range(30):
+            meta = ObjectMeta(namespace="default", name=f"c{number}")
+            store.create(ConfigMap(metadata=meta, data={"x": "x" * 2_000}), stamp=NOW)
+        assert [event.version for event in store.events_since(27)] == [28, 29, 30]
+        with pytest.raises(Gone):
+            store.events_since(20)
+
+    def test_a_removal_is_told_at_once_whatever_caused_it(self, store: Store) -> None:
+        removed: list[str] = []
+        store.on_removal(lambda obj: removed.append(obj.metadata.name))
+        store.create(deployment(), stamp=NOW)
+        store.delete("Deployment", "default", "web", stamp=NOW)
+        held = replace(pod(), metadata=replace(pod().metadata, finalizers=("x",)))
+        store.create(held, stamp=NOW)
+        marked = store.delete("Pod", "default", "a", stamp=NOW, grace_period_s=0)
+        assert removed == ["web"]
+        store.update(replace(marked, metadata=replace(marked.metadata, finalizers=())))
+        assert removed == ["web", "a"]
+
     def test_a_batch_has_each_object_once_and_the_counter(self, store: Store) -> None:
         made = store.create(pod(), stamp=NOW)
         store.update(replace(made, status=PodStatus(phase="Running")), subresource="status")
