@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from random import Random
 from typing import TYPE_CHECKING, ClassVar
 
 from emucluster.core.durations import Speed
@@ -27,7 +26,7 @@ class PodGarbageCollector:
 
     kinds: ClassVar[frozenset[str]] = frozenset({"Node", "Pod"})
 
-    def __init__(self, writer: Writer, *, speed: Speed, rng: Random) -> None:
+    def __init__(self, writer: Writer, *, speed: Speed) -> None:
         self._writer, self._speed = writer, speed
         self._nodes: dict[str, Node] = {}
         self._pods: dict[ObjectKey, Pod] = {}

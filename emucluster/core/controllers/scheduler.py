@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable
+from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, ClassVar
@@ -75,6 +76,7 @@ class Scheduler:
         self._last_spec: tuple[PodSpec, Signature] | None = None
         self._dirty: DirtyQueue[Signature] = DirtyQueue(base_s=1.0, cap_s=10.0)
         self._gated: dict[ObjectKey, Pod] = {}
+        """Pods with gates that have not been told so yet."""
 
     # --- the index -------------------------------------------------------------------------------
 
@@ -121,7 +123,8 @@ class Scheduler:
         if is_deleting(pod):
             return
         if pod.spec.scheduling_gates:
-            self._gated[key] = pod
+            if not _is_told_gated(pod):
+                self._gated[key] = pod
             return
         signature = self._signature(pod)
         self._waiting[key] = pod
@@ -236,7 +239,7 @@ class Scheduler:
                 self._dirty.mark(signature)
 
     def next_wake_s(self) -> float | None:
-        return self._dirty.next_wake_s()
+        return float("-inf") if self._gated else self._dirty.next_wake_s()
 
     def _place_group(self, signature: Signature, budget: int, *, now_s: float, stamp: str) -> int:
         for key in tuple(self._groups[signature]):
@@ -291,24 +294,19 @@ class Scheduler:
             pod = self._waiting[key]
             told = condition(pod, "PodScheduled")
             if told is None or (told.reason, told.message) != ("Unschedulable", message):
-                self._tell(key, pod, "Unschedulable", message, stamp=stamp)
+                self._tell(pod, "Unschedulable", message, stamp=stamp)
                 self._recorder.record(pod, "Warning", "FailedScheduling", message, stamp=stamp)
 
     def _tell_gated(self, *, stamp: str) -> None:
+        message = "Scheduling is blocked due to non-empty scheduling gates"
         for key, pod in tuple(self._gated.items()):
-            told = condition(pod, "PodScheduled")
-            if told is None or told.reason != "SchedulingGated":
-                message = "Scheduling is blocked due to non-empty scheduling gates"
-                self._tell(key, pod, "SchedulingGated", message, stamp=stamp)
+            self._tell(pod, "SchedulingGated", message, stamp=stamp)
+            self._gated.pop(key, None)
 
-    def _tell(self, key: ObjectKey, pod: Pod, reason: str, message: str, *, stamp: str) -> None:
+    def _tell(self, pod: Pod, reason: str, message: str, *, stamp: str) -> None:
         told = PodCondition(type="PodScheduled", status="False", reason=reason, message=message)
-        try:
-            new = self._writer.update_status(with_condition(pod, told, stamp=stamp), stamp=stamp)
-        except ApiError:
-            return
-        where = self._gated if key in self._gated else self._waiting
-        where[key] = new
+        with suppress(ApiError):
+            self._writer.update_status(with_condition(pod, told, stamp=stamp), stamp=stamp)
 
     def failure(self, signature: Signature) -> str:
         """Why no node takes such a pod, counted by reason, in kube-scheduler's words."""
@@ -329,6 +327,11 @@ def _same_for_scheduling(old: Node, new: Node) -> bool:
         and old.metadata.labels == new.metadata.labels
         and old.status.allocatable == new.status.allocatable
     )
+
+
+def _is_told_gated(pod: Pod) -> bool:
+    told = condition(pod, "PodScheduled")
+    return told is not None and told.reason == "SchedulingGated"
 
 
 def _spread_group(pod: Pod) -> Hashable | None:

@@ -227,9 +227,9 @@ class ServiceLoadBalancerController:
             told = ("DeletingLoadBalancer", "Deleting load balancer")
             self._recorder.record(known.service, "Normal", *told, stamp=stamp)
             return
-        if known.service.status.load_balancer.ingress and not is_deleting(known.service):
-            self._write_ingress(known, (), stamp=stamp)
         if _has_finalizer(known.service):
+            # Without our finalizer the addresses are another controller's word.
+            self._write_ingress(known, (), stamp=stamp)
             kept = tuple(each for each in known.service.metadata.finalizers if each != FINALIZER)
             self._write_finalizers(known, kept, stamp=stamp)
         if known.service.spec.type != "LoadBalancer":

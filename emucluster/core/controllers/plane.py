@@ -1,0 +1,188 @@
+"""All controllers together: events in, writes and wishes to the cloud out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+
+from emucluster.core.admission.admission import Admission
+from emucluster.core.admission.lifecycle import GarbageCollector, NamespaceLifecycle
+from emucluster.core.durations import Speed
+from emucluster.core.errors import Gone
+from emucluster.core.objects import Object
+from emucluster.core.store import StoreEvent
+
+from .admission_writer import AdmissionWriter
+from .cloud_commands import CloudCommand, LoadBalancerRef
+from .deployment import DeploymentController
+from .dirty import earliest
+from .endpointslice import EndpointSliceController
+from .event_ttl import EventExpiry
+from .evictions import TaintEvictionController
+from .node_lifecycle import NodeLifecycleController, NodeLifecycleSettings
+from .podgc import PodGarbageCollector
+from .replicaset import ReplicaSetController
+from .scheduler import Scheduler
+from .service_lb import ServiceLoadBalancerController
+from .writer import Controller
+
+MAX_ROUNDS = 100
+MAX_WRITES = 2000
+"""A step ends after about this many writes, so that whoever drives it can serve others."""
+
+_REPLAY_ORDER = (
+    "Namespace",
+    "Node",
+    "Lease",
+    "Service",
+    "EndpointSlice",
+    "Deployment",
+    "ReplicaSet",
+    "Pod",
+)
+
+
+class ControlPlane:
+    """The controllers of one cluster over its admission and store.
+
+        plane.start(now_s)
+        ...
+        commands = plane.step(now_s, stamp)   # after writes of others, and at next_wake_s()
+
+    All state is an index of the store: a new plane on a restored store carries on. What is lost is
+    time that had run, such as tolerations, and what the cloud was asked, which is asked again.
+
+    Args:
+        admission: over the store; also the door by which the controllers write.
+        speed: divides grace periods, monitor periods, tolerations and rates.
+        cloud: the preset of load balancers; None: there is no cloud.
+        rng: chooses names.
+        node_lifecycle: flags of node monitoring; None: Kubernetes' defaults.
+    """
+
+    def __init__(
+        self,
+        admission: Admission,
+        *,
+        speed: Speed,
+        cloud: str | None,
+        rng: Random,
+        node_lifecycle: NodeLifecycleSettings | None = None,
+    ) -> None:
+        self._admission, self._store = admission, admission.store
+        self._speed, self._cloud, self._rng = speed, cloud, rng
+        self._node_lifecycle = node_lifecycle
+        self._cursor = 0
+        self._build()
+
+    def _build(self) -> None:
+        writer = AdmissionWriter(self._admission)
+        rng, speed = self._rng, self._speed
+        self._load_balancers = ServiceLoadBalancerController(writer, cloud=self._cloud, rng=rng)
+        # Taints come before binding, so that no pod is bound to a node just found unfit.
+        self._controllers: tuple[Controller, ...] = (
+            NamespaceLifecycle(self._admission),
+            GarbageCollector(self._admission),
+            NodeLifecycleController(writer, speed=speed, rng=rng, settings=self._node_lifecycle),
+            TaintEvictionController(writer, speed=speed, rng=rng),
+            PodGarbageCollector(writer, speed=speed),
+            DeploymentController(writer, rng=rng),
+            ReplicaSetController(writer, rng=rng),
+            Scheduler(writer, rng=rng),
+            EndpointSliceController(writer, rng=rng),
+            self._load_balancers,
+            EventExpiry(writer),
+        )
+        self._touched: dict[Controller, None] = {}
+        """Controllers that were handed events since they last wrote."""
+        self._by_kind: dict[str, list[Controller]] = {}
+        for controller in self._controllers:
+            for kind in controller.kinds:
+                self._by_kind.setdefault(kind, []).append(controller)
+
+    # --- driving ---------------------------------------------------------------------------------
+
+    def start(self, now_s: float) -> None:
+        """Shows the controllers everything that the store has; to be called before `step`."""
+        first = [kind for kind in _REPLAY_ORDER if kind in self._by_kind]
+        rest = sorted(self._by_kind.keys() - set(first))
+        for kind in (*first, *rest):
+            for obj in self._store.list(kind):
+                self._hand_out(_added(obj), now_s)
+        self._cursor = self._store.version
+
+    def step(self, now_s: float, stamp: str) -> list[CloudCommand]:
+        """Delivers what happened and lets every controller that is due write, until all is quiet.
+
+        Ends early after many writes; then `next_wake_s()` says that there is more to do.
+
+        Args:
+            now_s: monotonic; must not go back.
+            stamp: the same moment as RFC 3339, for what is written.
+
+        Returns: what the cloud is to do; answer by `ensured`, `deleted` or `failed`.
+        """
+        until = self._store.version + MAX_WRITES
+        for _ in range(MAX_ROUNDS):
+            self._deliver(now_s)
+            if not self._flush_due(now_s, stamp) or self._store.version > until:
+                break
+        self._deliver(now_s)
+        return self._load_balancers.take_commands()
+
+    def next_wake_s(self) -> float | None:
+        """When `step` has to be called even if nothing happens; `-inf`: at once."""
+        if self._touched or self._cursor != self._store.version:
+            return float("-inf")
+        return earliest(*(controller.next_wake_s() for controller in self._controllers))
+
+    def _flush_due(self, now_s: float, stamp: str) -> bool:
+        any_due = False
+        for controller in self._controllers:
+            wake_s = controller.next_wake_s()
+            touched = controller in self._touched
+            if not touched and (wake_s is None or wake_s > now_s):
+                continue
+            any_due = True
+            self._touched.pop(controller, None)
+            controller.flush(now_s=now_s, stamp=stamp)
+            # Each sees what those before it wrote, so that none decides on what is outdated.
+            self._deliver(now_s)
+        return any_due
+
+    def _deliver(self, now_s: float) -> None:
+        if self._cursor == self._store.version:
+            return
+        try:
+            events = self._store.events_since(self._cursor)
+        except Gone:
+            self._build()
+            self.start(now_s)
+            return
+        self._cursor = self._store.version
+        for event in events:
+            self._hand_out(event, now_s)
+
+    def _hand_out(self, event: StoreEvent, now_s: float) -> None:
+        for controller in self._by_kind.get(event.kind, ()):
+            controller.handle(event, now_s=now_s)
+            self._touched[controller] = None
+
+    # --- answers of the cloud --------------------------------------------------------------------
+
+    def ensured(self, ref: LoadBalancerRef, addresses: Sequence[str]) -> None:
+        """The load balancer is as last asked for, at these addresses. `step` writes it down."""
+        self._load_balancers.ensured(ref, addresses)
+
+    def deleted(self, ref: LoadBalancerRef) -> None:
+        """The load balancer is gone."""
+        self._load_balancers.deleted(ref)
+
+    def failed(self, ref: LoadBalancerRef, reason: str, *, now_s: float) -> None:
+        """The cloud could not do it; it is asked again after 5 s to 300 s."""
+        self._load_balancers.failed(ref, reason, now_s=now_s)
+
+
+def _added(obj: Object) -> StoreEvent:
+    version = int(obj.metadata.resource_version or 0)
+    return StoreEvent(version, "ADDED", obj.kind, obj, None, b"")
