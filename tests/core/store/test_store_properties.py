@@ -145,7 +145,7 @@ def test_a_query_by_index_finds_what_a_look_at_all_finds(steps: list[Step]) -> N
         assert {key_of(p) for p in by_field} == on_node
 
 
-@given(STEPS, st.lists(st.integers(0, 8), max_size=60), st.integers(1, 20))
+@given(STEPS, st.lists(st.integers(0, 8), max_size=60), st.integers(1, 4))
 @settings(max_examples=150, deadline=None)
 def test_a_reader_misses_nothing_or_is_told_so(
     steps: list[Step], pauses: list[int], held: int
