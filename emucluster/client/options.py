@@ -69,9 +69,9 @@ class StartOptions:
             raise UsageError(str(error)) from None
         _check_zones(self.zones)
         for key, value in self.outside.items():
-            matched = _ADDRESS.fullmatch(value)
-            if matched is None or not 1 <= int(matched.group(4)) <= 65535:
-                raise UsageError(f"outside.{key}: expected ADDR:PORT, got {value!r}")
+            _address_with_port(f"outside.{key}", value)
+        if self.ray_address is not None:
+            _address_with_port("rayAddress", self.ray_address)
         if self.bind is not None and self.ray_address is None:
             raise UsageError("bind: only with a Ray of several machines (--ray-address)")
 
@@ -179,6 +179,12 @@ def _whole(name: str, value: Any, low: int, high: int) -> None:
 def _one_of(name: str, value: Any, known: tuple[str, ...]) -> None:
     if value not in known:
         raise UsageError(f"{name}: must be one of {', '.join(known)}, got {value!r}")
+
+
+def _address_with_port(name: str, value: str) -> None:
+    matched = _ADDRESS.fullmatch(value)
+    if matched is None or not 1 <= int(matched.group(4)) <= 65535:
+        raise UsageError(f"{name}: expected ADDR:PORT, got {value!r}")
 
 
 def _check_zones(zones: Any) -> None:

@@ -81,3 +81,8 @@ def test_a_missing_file_is_a_usage_error(tmp_path: Path) -> None:
 
 def test_an_empty_file_leaves_all_as_it_is(tmp_path: Path) -> None:
     assert read_cluster_file(written(tmp_path, "# nothing\n")) == {}
+
+
+def test_the_address_of_ray_has_a_port() -> None:
+    with pytest.raises(UsageError, match="rayAddress: expected ADDR:PORT, got 'head'"):
+        StartOptions(ray_address="head")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from emucluster.core.errors import EmuclusterError
+from emucluster.core.errors import EmuclusterError, UsageError
 from emucluster.live.keeper import ray_head, warden
 from emucluster.live.keeper.ready import ReadyPipe
 from emucluster.live.keeper.settings import KeeperSettings
@@ -31,7 +31,7 @@ def main() -> None:
     pipe = ReadyPipe(settings.ready_fd)
     try:
         run(settings, pipe)
-    except (EmuclusterError, ray_head.RayUnavailable, OSError) as error:
+    except (EmuclusterError, OSError) as error:
         log.error("%s", error)
         pipe.fail(str(error))
     except Exception as error:
@@ -51,6 +51,11 @@ def run(settings: KeeperSettings, pipe: ReadyPipe) -> None:
         pipe.progress(f"joining Ray at {settings.ray_address}")
         address = join(settings.ray_address, namespace, pipe)
     hosts = ray_head.hosts() if settings.ray_address else [ray_head.private_host()]
+    if len(hosts) > 1 and settings.bind is None:
+        raise UsageError(
+            f"Ray at {settings.ray_address} has {len(hosts)} hosts: --bind ADDR must say at which "
+            f"address of this one the others reach it (Ray knows it as {hosts[0].address})"
+        )
 
     import uvloop
 

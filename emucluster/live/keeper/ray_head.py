@@ -13,16 +13,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from emucluster.core.errors import ClusterError
+
 OBJECT_STORE_BYTES = 80_000_000
 """Next to Ray's minimum of 78,643,200: no objects are kept, and unused pages cost nothing."""
 
 TCP_CHECK_S = 2.0
-JOIN_DEADLINE_S = 15.0
+JOIN_DEADLINE_S = float(os.environ.get("EMUCLUSTER_RAY_DEADLINE_S", "15"))
+"""Ray itself would try for 20 to 80 seconds."""
 
 log = logging.getLogger(__name__)
 
 
-class RayUnavailable(Exception):
+class RayUnavailable(ClusterError):
     """Ray could not be started or joined; the message is for people."""
 
 
@@ -84,12 +87,11 @@ def _driver(namespace: str) -> dict[str, Any]:
     return {"namespace": namespace, "log_to_driver": False, "logging_level": "ERROR"}
 
 
-def join(address: str, namespace: str, *, deadline_s: float = JOIN_DEADLINE_S) -> str:
+def join(address: str, namespace: str) -> str:
     """Become a driver of the Ray at `address` (`HOST:PORT`). Raises `RayUnavailable`.
 
-    Ray itself tries for 20 to 80 seconds and cannot be interrupted, so it is asked only once the
-    address answers, and at the deadline this whole process ends with the message of the caller's
-    `give_up` (see `Deadline`).
+    Ray cannot be interrupted, so it is asked only once the address answers, and the caller sets a
+    `Deadline` at which this process ends.
     """
     check_reachable(address)
     import ray
@@ -110,12 +112,10 @@ def refusal(address: str) -> str:
 
 def check_reachable(address: str) -> None:
     """One TCP connection. Raises `RayUnavailable` naming what is wrong with the address."""
-    host, separator, port = address.rpartition(":")
-    if not separator or not host or not port.isdigit():
-        raise RayUnavailable(f"--ray-address: expected HOST:PORT, got {address!r}")
+    host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host, int(port)), timeout=TCP_CHECK_S).close()
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise RayUnavailable(f"Ray at {address} is unreachable: {error}") from error
 
 
