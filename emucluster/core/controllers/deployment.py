@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace as replaced
 from random import Random
 from typing import TYPE_CHECKING, ClassVar
 
@@ -17,6 +17,8 @@ from emucluster.core.objects import (
 
 from . import deployment_status as status_of
 from . import rollout
+from .deployment_view import DeploymentView as View
+from .deployment_view import sizes_of, view_of
 from .dirty import DirtyQueue
 from .podstate import (
     ObjectKey,
@@ -29,40 +31,18 @@ from .podstate import (
 )
 from .recorder import Recorder
 from .revisions import (
-    DESIRED,
-    MAXIMUM,
     REVISION,
     annotations_of,
-    find_new,
     new_replicaset,
-    number,
-    oldest_first,
     revision_of,
     size_annotations,
     surplus_history,
 )
-from .rollout import Sizes
 from .selectors import matches
 from .writer import Writer, attempt
 
 if TYPE_CHECKING:
     from emucluster.core.store import StoreEvent
-
-
-@dataclass(frozen=True, slots=True)
-class _View:
-    """A Deployment with what its strategy comes to, and its ReplicaSets, oldest first."""
-
-    deployment: Deployment
-    replicas: int
-    surge: int
-    unavailable: int
-    new: ReplicaSet | None
-    olds: tuple[ReplicaSet, ...]
-
-    @property
-    def sets(self) -> tuple[ReplicaSet, ...]:
-        return self.olds if self.new is None else (*self.olds, self.new)
 
 
 class DeploymentController:
@@ -155,28 +135,15 @@ class DeploymentController:
         if deployment.spec.paused:
             self._scale(view, stamp=stamp)
             self._write_status(view, progress=False, now_s=now_s, stamp=stamp)
-        elif self._is_scaled(view):
+        elif view.is_scaled():
             self._scale(view, stamp=stamp)
             self._write_status(self._view(deployment), progress=True, now_s=now_s, stamp=stamp)
         else:
             view = self._roll(view, stamp=stamp)
             self._write_status(view, progress=True, now_s=now_s, stamp=stamp)
 
-    def _view(self, deployment: Deployment) -> _View:
-        spec = deployment.spec
-        replicas = 1 if spec.replicas is None else spec.replicas
-        surge = unavailable = 0
-        if not _recreates(deployment):
-            rolling = spec.strategy.rolling_update if spec.strategy else None
-            surge, unavailable = rollout.fenceposts(
-                rolling.max_surge if rolling else None,
-                rolling.max_unavailable if rolling else None,
-                replicas,
-            )
-        sets = oldest_first(self._sets.get(deployment.metadata.uid, {}).values())
-        new = find_new(deployment, sets)
-        olds = tuple(each for each in sets if each is not new)
-        return _View(deployment, replicas, surge, unavailable, new, olds)
+    def _view(self, deployment: Deployment) -> View:
+        return view_of(deployment, self._sets.get(deployment.metadata.uid, {}).values())
 
     def _adopt(self, deployment: Deployment, *, stamp: str) -> bool:
         adopted = False
@@ -198,26 +165,20 @@ class DeploymentController:
 
     # --- scaling ---------------------------------------------------------------------------------
 
-    @staticmethod
-    def _is_scaled(view: _View) -> bool:
-        active = (each for each in view.sets if each.spec.replicas)
-        desired = (number(each, DESIRED) for each in active)
-        return any(each is not None and each != view.replicas for each in desired)
-
-    def _scale(self, view: _View, *, stamp: str) -> None:
+    def _scale(self, view: View, *, stamp: str) -> None:
         """`spec.replicas` changed: the only active set gets it, several get their shares."""
         active = [each for each in view.sets if each.spec.replicas]
         if len(active) <= 1:
             only = active[0] if active else view.new or (view.olds[-1] if view.olds else None)
             if only is not None:
                 self._resize(view, only, view.replicas, stamp=stamp)
-        elif view.new is not None and self._is_saturated(view, view.new):
+        elif view.new is not None and view.is_saturated(view.new):
             for each in view.olds:
                 self._resize(view, each, 0, stamp=stamp)
-        elif not _recreates(view.deployment):
+        elif not view.recreates:
             active.reverse()
             sizes = rollout.proportional(
-                [_sizes(each) for each in active],
+                [sizes_of(each) for each in active],
                 replicas=view.replicas,
                 surge=view.surge,
                 status_replicas=view.deployment.status.replicas or 0,
@@ -225,16 +186,7 @@ class DeploymentController:
             for each, size in zip(active, sizes, strict=True):
                 self._resize(view, each, size, stamp=stamp)
 
-    @staticmethod
-    def _is_saturated(view: _View, new: ReplicaSet) -> bool:
-        return (
-            new.spec.replicas
-            == number(new, DESIRED)
-            == (new.status.available_replicas or 0)
-            == view.replicas
-        )
-
-    def _resize(self, view: _View, replicaset: ReplicaSet, size: int, *, stamp: str) -> None:
+    def _resize(self, view: View, replicaset: ReplicaSet, size: int, *, stamp: str) -> None:
         before = replicaset.spec.replicas or 0
         resized = annotated(replicaset, size_annotations(view.deployment, view.surge))
         if size != before:
@@ -254,9 +206,9 @@ class DeploymentController:
 
     # --- roll-out --------------------------------------------------------------------------------
 
-    def _roll(self, view: _View, *, stamp: str) -> _View:
+    def _roll(self, view: View, *, stamp: str) -> View:
         deployment = view.deployment
-        if _recreates(deployment):
+        if view.recreates:
             scaled_down = [each for each in view.olds if each.spec.replicas]
             for each in scaled_down:
                 self._resize(view, each, 0, stamp=stamp)
@@ -270,12 +222,12 @@ class DeploymentController:
         size = new.spec.replicas or 0
         wanted = (
             view.replicas
-            if _recreates(deployment)
+            if view.recreates
             else rollout.new_size(size, total, replicas=view.replicas, surge=view.surge)
         )
         if wanted != size:
             self._resize(view, new, wanted, stamp=stamp)
-        elif not _recreates(deployment):
+        elif not view.recreates:
             self._shrink_olds(view, new, stamp=stamp)
         view = self._view(deployment)
         if status_of.is_complete(deployment, self._counted(view, stamp)):
@@ -283,10 +235,10 @@ class DeploymentController:
                 self._writer.delete(each, stamp=stamp)
         return view
 
-    def _shrink_olds(self, view: _View, new: ReplicaSet, *, stamp: str) -> None:
+    def _shrink_olds(self, view: View, new: ReplicaSet, *, stamp: str) -> None:
         sizes = rollout.old_sizes(
-            _sizes(new),
-            [_sizes(each) for each in view.olds],
+            sizes_of(new),
+            [sizes_of(each) for each in view.olds],
             replicas=view.replicas,
             unavailable=view.unavailable,
         )
@@ -294,7 +246,7 @@ class DeploymentController:
             if size != (each.spec.replicas or 0):
                 self._resize(view, each, size, stamp=stamp)
 
-    def _with_new_set(self, view: _View, *, stamp: str) -> _View:
+    def _with_new_set(self, view: View, *, stamp: str) -> View:
         """Creates the ReplicaSet of the present template, or renews the one that exists."""
         deployment = view.deployment
         revision = max((revision_of(each) for each in view.olds), default=0) + 1
@@ -306,7 +258,7 @@ class DeploymentController:
         deployment = self._note_revision(deployment, revision, stamp=stamp)
         return self._view(deployment)
 
-    def _renew(self, view: _View, new: ReplicaSet, revision: int, *, stamp: str) -> Deployment:
+    def _renew(self, view: View, new: ReplicaSet, revision: int, *, stamp: str) -> Deployment:
         wanted = annotations_of(view.deployment, new, revision=revision, surge=view.surge)
         renewed = annotated(new, wanted)
         min_ready = view.deployment.spec.min_ready_seconds
@@ -319,11 +271,11 @@ class DeploymentController:
         message = f'Found new replica set "{new.metadata.name}"'
         return self._progressing(view.deployment, "FoundNewReplicaSet", message, stamp=stamp)
 
-    def _create_set(self, view: _View, revision: int, *, stamp: str) -> Deployment:
+    def _create_set(self, view: View, revision: int, *, stamp: str) -> Deployment:
         total = sum(each.spec.replicas or 0 for each in view.olds)
         size = (
             view.replicas
-            if _recreates(view.deployment)
+            if view.recreates
             else rollout.new_size(0, total, replicas=view.replicas, surge=view.surge)
         )
         wanted = new_replicaset(view.deployment, replicas=size, surge=view.surge, revision=revision)
@@ -365,14 +317,14 @@ class DeploymentController:
 
     # --- status ----------------------------------------------------------------------------------
 
-    def _counted(self, view: _View, stamp: str) -> DeploymentStatus:
+    def _counted(self, view: View, stamp: str) -> DeploymentStatus:
         return status_of.counted(
             view.deployment, view.new, view.sets, unavailable=view.unavailable, stamp=stamp
         )
 
-    def _write_status(self, view: _View, *, progress: bool, now_s: float, stamp: str) -> None:
+    def _write_status(self, view: View, *, progress: bool, now_s: float, stamp: str) -> None:
         deployment = self._deployments.get(view.deployment.metadata.uid, view.deployment)
-        view = _on(view, deployment)
+        view = replaced(view, deployment=deployment)
         status = self._counted(view, stamp)
         if progress:
             status = status_of.progressed(deployment, status, view.new, stamp=stamp)
@@ -413,20 +365,3 @@ class DeploymentController:
 
     def _remember(self, replicaset: ReplicaSet) -> None:
         self._handle_set(replicaset, gone=False)
-
-
-def _on(view: _View, deployment: Deployment) -> _View:
-    return _View(deployment, view.replicas, view.surge, view.unavailable, view.new, view.olds)
-
-
-def _recreates(deployment: Deployment) -> bool:
-    strategy = deployment.spec.strategy
-    return strategy is not None and strategy.type == "Recreate"
-
-
-def _sizes(replicaset: ReplicaSet) -> Sizes:
-    return Sizes(
-        wanted=replicaset.spec.replicas or 0,
-        available=replicaset.status.available_replicas or 0,
-        max_annotated=number(replicaset, MAXIMUM),
-    )

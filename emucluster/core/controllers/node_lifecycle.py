@@ -136,6 +136,7 @@ class NodeLifecycleController:
 
     def flush(self, *, now_s: float, stamp: str) -> None:
         if self._monitor_s is not None and now_s >= self._monitor_s:
+            self._forgive_own_absence(now_s - self._monitor_s, now_s)
             self._monitor(now_s=now_s, stamp=stamp)
         for name in self._dirty.take(now_s):
             if (node := self._nodes.get(name)) is not None:
@@ -155,6 +156,16 @@ class NodeLifecycleController:
             self._unmarked.next_wake_s(),
             self._zones.next_wake_s(),
         )
+
+    def _forgive_own_absence(self, late_s: float, now_s: float) -> None:
+        """Time in which nobody watched does not count as silence of the nodes.
+
+        A controller that was stopped observes anew, as one that was restarted does; otherwise each
+        stall of this process would look like the death of all nodes.
+        """
+        if late_s > self._speed.duration_s(self._settings.monitor_period_s):
+            for health in self._health.values():
+                health.probe_s = min(now_s, health.probe_s + late_s)
 
     def _monitor(self, *, now_s: float, stamp: str) -> None:
         """Once a period: who has been silent for too long, and how the zones stand."""

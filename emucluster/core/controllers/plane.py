@@ -27,7 +27,7 @@ from .service_lb import ServiceLoadBalancerController
 from .writer import Controller
 
 MAX_ROUNDS = 100
-MAX_WRITES = 2000
+MAX_WRITES = 500
 """A step ends after about this many writes, so that whoever drives it can serve others."""
 
 _REPLAY_ORDER = (

@@ -222,3 +222,15 @@ def test_a_stuck_pod_goes_when_its_node_is_marked_out_of_service() -> None:
     )
     world.run(30)
     assert world.store.get(Pod, "default", "p") is None
+
+
+def test_a_control_plane_that_was_stopped_does_not_take_its_own_absence_for_silence() -> None:
+    world = World()
+    world.add_node("node-1")
+    world.run(30)
+    world.now_s += 120
+    world.step()
+    assert keys(world, "node-1") == set()
+    world.silent.add("node-1")
+    world.run(70)
+    assert (UNREACHABLE, "NoSchedule") in keys(world, "node-1")

@@ -110,7 +110,10 @@ def test_readiness_of_nodes_plays_no_part_but_the_exclude_label_does() -> None:
 @pytest.mark.parametrize(("value", "excluded"), [("false", False), ("", True), ("junk", True)])
 def test_an_exclude_label_that_reads_as_false_does_not_exclude(value: str, excluded: bool) -> None:
     world = balanced()
-    world.add_node("node-3", **{EXCLUDE: value})
+    node = world.add_node("node-3")
+    world.delete(node)
+    meta = replace(node.metadata, resource_version="", labels={EXCLUDE: value})
+    world.create(replace(node, metadata=meta))
     commands = asked(world)
     assert bool(commands) is not excluded
 
