@@ -144,7 +144,7 @@ class LabClient:
         """
         request = lab_pb2.FlowsRequest(since_s=since_s, address=address, limit=limit)
         reply = self._connection.call(self._stub.Flows, request)
-        return Flows(tuple(_hop(flow) for flow in reply.flows), tuple(reply.silent))
+        return Flows(tuple(hop_of(flow) for flow in reply.flows), tuple(reply.silent))
 
     def logs(
         self,
@@ -241,7 +241,8 @@ def _fault(fault: Any) -> Fault:
     )
 
 
-def _hop(flow: Any) -> Hop:
+def hop_of(flow: Any) -> Hop:
+    """The record of one hop, from the message that crosses processes."""
     return Hop(
         id=flow.id,
         kind=flow.hop,
