@@ -1,5 +1,7 @@
 """The control plane as an actor: a thin shell around `live.control`."""
 
+import asyncio
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,9 @@ from emucluster.live.rpc.pb import api_pb2_grpc
 from emucluster.live.rpc.server import bind, make_server
 
 STOP_GRACE_S = 0.5
+FAILED_EXIT_CODE = 74
+"""EX_IOERR."""
+FAIL_STOP_DELAY_S = 0.5
 
 
 class ControlPlane:
@@ -67,6 +72,7 @@ class ControlPlane:
             speed=Speed(config["speed"]),
             cloud=config.get("cloud"),
             perform=self._cloud.perform,
+            on_failure=_fail_stop,
         )
         driver.start()
         await driver.settled()
@@ -80,3 +86,12 @@ class ControlPlane:
         bind(self._server, self._address, API_PORT)
         await self._server.start()
         self._driver = driver
+
+
+def _fail_stop(error: Exception) -> None:
+    """A write was lost: memory is ahead of the disk, so this process must not be believed.
+
+    Requests that wait get their error first. Ray starts a new process from what is on disk.
+    """
+    logging.getLogger("emucluster.control").critical("the store failed, stopping: %s", error)
+    asyncio.get_running_loop().call_later(FAIL_STOP_DELAY_S, os._exit, FAILED_EXIT_CODE)

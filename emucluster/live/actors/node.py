@@ -5,13 +5,16 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from emucluster.core.addresses import AGENT_PORT, Slice
+from emucluster.core.addresses import AGENT_PORT, DNS_PORT, GATEWAY_PORT, SERVICE_CIDR, Slice
 from emucluster.core.durations import Speed
 from emucluster.live.agent import Agent
 from emucluster.live.fault_board import FaultBoard
 from emucluster.live.logs import log_to_file
 from emucluster.live.node.machine import Machine, NodeConfig, default_tunnel
-from emucluster.live.pods.runtime import ActorPods, InProcessPods, PodRuntime
+from emucluster.live.pods.actor_pods import ActorPods
+from emucluster.live.pods.in_process import InProcessPods
+from emucluster.live.pods.inside import inside_environment
+from emucluster.live.pods.runtime import PodRuntime
 from emucluster.live.rpc.pb import lab_pb2_grpc
 from emucluster.live.rpc.server import bind, make_server
 
@@ -87,9 +90,13 @@ def _node_config(config: dict[str, Any]) -> NodeConfig:
 
 
 def _runtime(config: NodeConfig) -> PodRuntime:
+    def inside(pod_ip: str) -> dict[str, str]:
+        dns = f"{config.address}:{DNS_PORT}"
+        return inside_environment(pod_ip, GATEWAY_PORT, dns, SERVICE_CIDR, str(config.slice.pods))
+
     if config.packing == "node":
-        return InProcessPods(config.directory)
-    return ActorPods(config.directory, spawn=_spawn_pod_actor)
+        return InProcessPods(config.directory, inside=inside)
+    return ActorPods(config.directory, spawn=_spawn_pod_actor, inside=inside)
 
 
 def _spawn_pod_actor(pod_config: dict[str, Any]) -> Any:

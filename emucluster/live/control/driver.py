@@ -43,10 +43,13 @@ class Driver:
         speed: Speed,
         cloud: str | None,
         perform: Callable[[CloudCommand], Awaitable[tuple[str, ...]]],
+        on_failure: Callable[[Exception], None],
         synchronous: str = "NORMAL",
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._durable = Durable(path, synchronous=synchronous, on_commit=self._committed)
+        self._durable = Durable(
+            path, synchronous=synchronous, on_commit=self._committed, on_failure=on_failure
+        )
         self.store = Store(ids=random.Random())
         self.admission = Admission(self.store, rng=random.Random())
         self.plane = ControlPlane(self.admission, speed=speed, cloud=cloud, rng=random.Random())

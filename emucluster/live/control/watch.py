@@ -101,7 +101,7 @@ class Broadcaster:
                 type=event.type,
                 kind=event.kind,
                 version=event.version,
-                json=codec.encode_json(event.object),
+                json=event.json,
             )
             self._encoded[event.version] = message
             if len(self._encoded) > _CACHE_MAX:

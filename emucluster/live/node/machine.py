@@ -7,6 +7,7 @@ node, so that none of them can give the node's death away.
 
 import logging
 import random
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -31,6 +32,7 @@ from emucluster.live.network.routes import GatewayDecision
 from emucluster.live.network.sockets import Address
 from emucluster.live.node.informer import Informer
 from emucluster.live.node.kubelet_driver import KubeletDriver
+from emucluster.live.node.pod_logs import stream_logs
 from emucluster.live.node.routing import Caller, Routing
 from emucluster.live.node.service_ports import ServicePorts
 from emucluster.live.pods.runtime import PodRuntime
@@ -131,6 +133,27 @@ class Machine:
         self._open_gateway(Caller("node", config.address, "default"))
         self.informer.start()
         self.kubelet.start()
+
+    def logs(
+        self,
+        namespace: str,
+        pod: str,
+        *,
+        container: str,
+        tail: int | None,
+        previous: bool,
+        follow: bool,
+    ) -> AsyncIterator[bytes]:
+        """See `stream_logs`."""
+        return stream_logs(
+            self._runtime.logs,
+            namespace,
+            pod,
+            container=container,
+            tail=tail,
+            previous=previous,
+            follow=follow,
+        )
 
     async def stop(self, grace_s: float) -> None:
         """End pods, then everything else."""

@@ -164,7 +164,7 @@ async def add_echo(server: grpc.aio.Server, echo: Echo) -> None:
 
     echo.on_ready = set_ready
     await set_ready(not echo.behaviour.not_ready)
-    echo_pb2_grpc.add_EchoServicer_to_server(echo, server)  # type: ignore[no-untyped-call]
+    echo_pb2_grpc.add_EchoServicer_to_server(echo, server)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     reflection.enable_server_reflection(
         (

@@ -1,0 +1,115 @@
+"""`packing: node`: pods are objects inside their node's process. Commands still have their own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+from emucluster.core.kubelet.commands import SignalContainer
+from emucluster.live.pods.logs import ContainerLog
+from emucluster.live.pods.runtime import PodRuntime, RunningContainer, RunningPod
+from emucluster.live.pods.workload import (
+    KILLED,
+    Exit,
+    StartError,
+    Workload,
+    WorkloadContext,
+    start_workload,
+)
+
+
+class InProcessPods(PodRuntime):
+    """Servers run in this event loop.
+
+    What cannot be had without a process of one's own: variables of the environment are there only
+    while a `python://` module is loaded, proxy variables not at all; `freeze` lets calls wait
+    instead of stopping the process; SIGKILL tears servers down with RST.
+    """
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        self._workloads: dict[str, Workload] = {}
+        self._lives: dict[str, asyncio.Task[None]] = {}
+
+    def pid_of(self, pod_uid: str) -> int | None:
+        return os.getpid() if pod_uid in self._pods else None
+
+    async def crash(self, pod_uid: str) -> str:
+        pod = self._pods[pod_uid]
+        pod.frozen = False
+        for container in list(pod.containers.values()):
+            self._kill(container)
+        return "servers torn down with RST"
+
+    async def freeze(self, pod_uid: str) -> str:
+        self._set_frozen(pod_uid, True)
+        return "imitated: calls wait"
+
+    async def thaw(self, pod_uid: str) -> None:
+        self._set_frozen(pod_uid, False)
+
+    def _set_frozen(self, pod_uid: str, frozen: bool) -> None:
+        pod = self._pods[pod_uid]
+        pod.frozen = frozen
+        for container in pod.containers.values():
+            if (workload := self._workloads.get(container.command.container_id)) is not None:
+                workload.freeze(frozen)
+
+    def _launch(self, pod: RunningPod, container: RunningContainer) -> None:
+        life = self._spawn(self._live(pod, container))
+        self._lives[container.command.container_id] = life
+
+    def _signal(
+        self, pod: RunningPod, container: RunningContainer, command: SignalContainer
+    ) -> None:
+        workload = self._workloads.get(command.container_id)
+        if command.signal == "KILL":
+            self._kill(container)
+        elif workload is not None:
+            workload.signal("TERM")
+
+    def _kill(self, container: RunningContainer) -> None:
+        container_id = container.command.container_id
+        if (workload := self._workloads.get(container_id)) is not None:
+            workload.signal("KILL")
+        elif (life := self._lives.get(container_id)) is not None:
+            life.cancel()
+
+    def _destroy(self, pod: RunningPod) -> None:
+        for container in pod.containers.values():
+            self._kill(container)
+
+    async def _live(self, pod: RunningPod, container: RunningContainer) -> None:
+        command = container.command
+        log = ContainerLog(container.log)
+        context = WorkloadContext(
+            pod=command.pod,
+            spec=command.spec,
+            log=log,
+            source_dir=container.source_dir,
+            shares_process=True,
+            listen_deadline_s=self.listen_deadline_s,
+            env=self._environment(container),
+        )
+        try:
+            workload = await start_workload(context)
+            self._workloads[command.container_id] = workload
+            if pod.frozen:
+                workload.freeze(True)
+            self._started(pod, container, workload.pid, workload.ports)
+            ended = await workload.wait()
+        except StartError as error:
+            log.line(str(error))
+            ended = Exit(error.exit_code, error.reason, str(error))
+        except asyncio.CancelledError:
+            ended = KILLED
+        finally:
+            self._workloads.pop(command.container_id, None)
+            self._lives.pop(command.container_id, None)
+            log.close()
+        self._exited(pod, container, ended)
+
+    def _environment(self, container: RunningContainer) -> dict[str, str]:
+        """Proxy variables would act on the node's own channels, so only commands get them."""
+        spec = container.command.spec
+        return container.env if spec.image.kind == "command" else dict(spec.env)
