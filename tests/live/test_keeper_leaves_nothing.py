@@ -4,8 +4,10 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -21,6 +23,15 @@ from tests.live.keeper_cluster import FAKES, ROOT, cluster, fakes_importable, st
 pytestmark = pytest.mark.live
 
 ONE_NODE = StartOptions(name="trace-test", nodes=1)
+
+
+@pytest.fixture(autouse=True)
+def _runtime_directory(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Away from other clusters of this user, whose starts would sweep what is dead here."""
+    runtime = tempfile.mkdtemp(prefix="e", dir="/tmp")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
+    yield
+    os.rmdir(runtime)  # fails if anything was left
 
 
 def until(condition: Callable[[], object], what: str) -> None:
@@ -81,12 +92,11 @@ def test_two_clusters_side_by_side_do_not_touch_each_other() -> None:
 
 def test_a_start_that_fails_says_why_and_leaves_nothing() -> None:
     broken = msgspec.structs.replace(FAKES, node="tests.live.keeper_fakes:NeverUp")
-    before = _wardens()
     with pytest.raises(ClusterError, match="node-1: no power"), fakes_importable():
         start_cluster(ONE_NODE, implementations=broken)
 
     assert "trace-test" not in states()
-    until(lambda: _wardens() <= before, "the warden has gone")
+    until(lambda: not _wardens(), "the warden has gone")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
@@ -118,6 +128,22 @@ def test_an_interrupted_or_killed_start_leaves_nothing(number: signal.Signals) -
 
     until(lambda: "trace-test" not in states(), "its directory is gone")
     until(lambda: not warden.members(keeper.pid, keeper.started), "its processes are gone")
+
+
+def test_down_ends_a_start_at_once_and_the_starter_is_told() -> None:
+    slow = msgspec.structs.replace(FAKES, node="tests.live.keeper_fakes:SlowToStart")
+    downs: list[threading.Thread] = []
+
+    def progress(text: str) -> None:
+        if text.startswith("starting 1 node"):
+            downs.append(threading.Thread(target=stop_cluster, args=["trace-test"]))
+            downs[0].start()
+
+    with pytest.raises(ClusterError, match="taken down while it started"), fakes_importable():
+        start_cluster(ONE_NODE, implementations=slow, progress=progress)
+
+    downs[0].join(20)
+    assert "trace-test" not in states()
 
 
 def test_a_ray_of_somebody_else_is_not_touched(tmp_path: Path) -> None:
@@ -152,7 +178,13 @@ def test_a_ray_of_somebody_else_is_not_touched(tmp_path: Path) -> None:
 
 
 def _wardens() -> set[int]:
-    return {pid for pid in warden.processes() if "keeper/warden.py" in _command(pid)}
+    """The wardens of this test's clusters; other tests may run beside it."""
+    base = f"\0{os.environ['XDG_RUNTIME_DIR']}/"
+    return {
+        pid
+        for pid in warden.processes()
+        if "keeper/warden.py" in _command(pid) and base in _command(pid)
+    }
 
 
 def _warden_of(keeper: int) -> int:

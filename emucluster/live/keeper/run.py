@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from emucluster.core.addresses import Slice
+from emucluster.core.errors import ClusterError
 from emucluster.live.clock import wall_s
 from emucluster.live.keeper import plan
 from emucluster.live.keeper.agents import Agents
@@ -79,7 +80,7 @@ class Keeper:
         address, port = plan.lab_bind(self._settings, several_hosts=self._several)
         self._lab_address = f"{address}:{bind(server, address, port)}"
         await server.start()
-        await self._build(pipe)
+        await self._build_unless_told_to_end(pipe)
         record = self._record()
         record.write()
         pipe.ready(msgspec.to_builtins(record))
@@ -91,6 +92,16 @@ class Keeper:
         await self._agents.close()
         await server.stop(SERVER_GRACE_S)
         log.info("all machines have stopped")
+
+    async def _build_unless_told_to_end(self, pipe: ReadyPipe) -> None:
+        """`down` from another terminal ends a start at once, and the starter is told."""
+        build = asyncio.create_task(self._build(pipe), name="build")
+        told = asyncio.create_task(self._end.wait(), name="told to end")
+        await asyncio.wait((build, told), return_when=asyncio.FIRST_COMPLETED)
+        told.cancel()
+        if not build.done():
+            raise ClusterError(f'cluster "{self._settings.name}" was taken down while it started')
+        build.result()
 
     async def _build(self, pipe: ReadyPipe) -> None:
         """All processes are asked for at once; nodes are started when the API has an address."""
