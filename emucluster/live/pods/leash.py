@@ -96,7 +96,13 @@ class PodSide:
 
     @classmethod
     async def connect(cls, name: str, *, uid: str, token: str) -> PodSide:
-        reader, writer = await asyncio.open_unix_connection("\0" + name, limit=LINE_MAX)
+        sock = _unix_socket()
+        try:
+            await asyncio.get_running_loop().sock_connect(sock, "\0" + name)
+        except OSError:
+            sock.close()
+            raise
+        reader, writer = await asyncio.open_unix_connection(sock=sock, limit=LINE_MAX)
         send(writer, Hello(uid, token))
         return cls(reader, writer)
 
@@ -155,9 +161,9 @@ class LeashServer:
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
-        self._server = await asyncio.start_unix_server(
-            self._serve, "\0" + self.name, limit=LINE_MAX
-        )
+        listener = _unix_socket()
+        listener.bind("\0" + self.name)
+        self._server = await asyncio.start_unix_server(self._serve, sock=listener, limit=LINE_MAX)
 
     async def close(self) -> None:
         """Let go of every pod, which makes their processes exit."""
@@ -202,6 +208,13 @@ class LeashServer:
                 tether.attach(writer, pid)
                 return tether
         return None
+
+
+def _unix_socket() -> socket.socket:
+    """Made here, because uvloop takes no abstract names (EINVAL) where asyncio's own loop does."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock.setblocking(False)
+    return sock
 
 
 def _peer(writer: asyncio.StreamWriter) -> tuple[int, int]:
