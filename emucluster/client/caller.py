@@ -9,7 +9,15 @@ from typing import Self
 import grpc
 
 from emucluster.client.api import ApiClient
-from emucluster.client.calls import Call, Joiner, call_once, failure, parse_address
+from emucluster.client.calls import (
+    Call,
+    Joiner,
+    call_once,
+    failure,
+    flow_id,
+    new_id,
+    parse_address,
+)
 from emucluster.client.dial import Option, dial
 from emucluster.client.lab import Flows, LabClient
 from emucluster.client.load import Plan, Runner
@@ -95,11 +103,14 @@ class Client:
         lasting = dial(destination, self._gateway, options=_ECHO) if plan.shared else None
 
         def send(number: int, due_s: float | None) -> Call:
+            id = new_id()
             if lasting is not None:
-                return _send(lasting, plan, due_s)
-            channel = dial(destination, self._gateway, number=number, options=_ECHO)
+                return _send(lasting, plan, due_s, id)
+            channel = dial(
+                destination, self._gateway, number=number, flow_id=flow_id(id), options=_ECHO
+            )
             try:
-                return _send(channel, plan, due_s)
+                return _send(channel, plan, due_s, id)
             finally:
                 channel.close()
 
@@ -146,5 +157,5 @@ class Client:
 _ECHO: tuple[Option, ...] = (("grpc.enable_retries", 0),)
 
 
-def _send(channel: grpc.Channel, plan: Plan, due_s: float | None) -> Call:
-    return call_once(channel, message=plan.message, timeout_s=plan.timeout_s, since_s=due_s)
+def _send(channel: grpc.Channel, plan: Plan, due_s: float | None, id: str) -> Call:
+    return call_once(channel, message=plan.message, timeout_s=plan.timeout_s, since_s=due_s, id=id)

@@ -96,19 +96,25 @@ def new_id() -> str:
     return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
+def flow_id(call_id: str) -> str:
+    """The id that the connection of a call bears in flow records."""
+    return call_id.replace("-", "")
+
+
 def call_once(
     channel: grpc.Channel,
     *,
     message: str = "",
     timeout_s: float,
     since_s: float | None = None,
-    payload: bytes = b"",
+    id: str = "",
 ) -> Call:
     """One unary echo call, without its path yet.
 
-    `since_s` (time.monotonic) is when the call was meant to start; None means now.
+    `since_s` (time.monotonic) is when the call was meant to start; None means now. `id` is the
+    call's; empty means a new one.
     """
-    request = echo_pb2.EchoRequest(id=new_id(), message=message, payload=payload)
+    request = echo_pb2.EchoRequest(id=id or new_id(), message=message)
     started_s, begun_s = time.time(), time.monotonic()
     meant_s = begun_s if since_s is None else since_s
     try:
@@ -191,7 +197,8 @@ class Joiner:
         span = {"start_s": call.started_s, "end_s": call.ended_s}
         if self._shared:
             return index.carried(self._gateway, **span)
-        return index.entered(self._gateway, **span, others=frozenset(self._answered))
+        others = frozenset(self._answered)
+        return index.entered(self._gateway, flow_id=flow_id(call.id), **span, others=others)
 
 
 def explain(call: Call, path: Path, silent: Iterable[str] = ()) -> str:

@@ -16,6 +16,8 @@ from emucluster.client.targets import Destination
 
 Option = tuple[str, str | int]
 
+FLOW_HEADER = "X-Emucluster-Flow"
+
 _ROUND_ROBIN = '{"loadBalancingConfig":[{"round_robin":{}}]}'
 
 
@@ -24,6 +26,7 @@ def dial(
     gateway: Address,
     *,
     number: int | None = None,
+    flow_id: str = "",
     options: Sequence[Option] = (),
 ) -> grpc.Channel:
     """A channel to `destination`; nothing is sent before the first call.
@@ -33,6 +36,8 @@ def dial(
         number: for a connection that serves one call, the how-manieth it is: of several addresses
             it takes one in turn, as clients do with the answers of DNS. None: a lasting channel,
             which balances its calls over the addresses where the destination asks for it.
+        flow_id: 32 hex digits; its connections tell them to the gateway in a header of CONNECT,
+            for their flow records.
         options: further channel arguments, the user's own.
     """
     via = f"{gateway[0]}:{gateway[1]}"
@@ -40,6 +45,8 @@ def dial(
         ("grpc.enable_http_proxy", 0),
         ("grpc.use_local_subchannel_pool", 1),  # one connection is one connection
     ]
+    if flow_id:
+        base.append(("grpc.http_connect_headers", f"{FLOW_HEADER}:{flow_id}"))
     if destination.name:
         named: list[Option] = [
             ("grpc.http_connect_server", destination.name),

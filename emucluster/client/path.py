@@ -75,7 +75,7 @@ class Hop:
             return "outside"
         if self.kind in ("load-balancer", "node-port"):
             return f"{self.host}:{self.in_local[1]}"
-        return self.host
+        return f"{self.kind}@{self.host}" if self.kind == "cluster-ip" else self.host
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,20 +147,29 @@ class FlowIndex:
         return Path(tuple(hops), "" if hops[0].in_local == gateway else "start")
 
     def entered(
-        self, gateway: Address, *, start_s: float, end_s: float, others: frozenset[EntryKey]
+        self,
+        gateway: Address,
+        *,
+        flow_id: str,
+        start_s: float,
+        end_s: float,
+        others: frozenset[EntryKey],
     ) -> Path:
         """The path of a call that nobody answered, on a connection of its own.
 
         Args:
             gateway: the client's own gateway, to which it alone connects.
+            flow_id: the id that the client gave its connections, of which the last is told; where
+                gateways record ids of their own, the connection must be the only one that fits.
             start_s, end_s: wall clock; the connection began between them.
             others: connections that are known to be other calls'.
-
-        Two connections that could both be the call's make the path unknown.
         """
+        entries = self._by_entry[gateway]
+        if own := [hop for hop in entries if hop.id == flow_id]:
+            return self.onwards(max(own, key=lambda hop: hop.start_s))
         first = _only(
             hop
-            for hop in self._by_entry[gateway]
+            for hop in entries
             if entry_key(hop) not in others
             and start_s - CLOCK_SKEW_S <= hop.start_s <= end_s + CLOCK_SKEW_S
         )

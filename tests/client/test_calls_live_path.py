@@ -13,7 +13,7 @@ import grpc.aio
 import pytest
 import uvloop
 
-from emucluster.client.calls import Call, Joiner, call_once
+from emucluster.client.calls import Call, Joiner, call_once, flow_id, new_id
 from emucluster.client.dial import dial
 from emucluster.client.lab import Flows, hop_of
 from emucluster.client.load import Plan, Runner
@@ -110,9 +110,10 @@ def make_calls(world: World, plan: Plan, address: Address = LB) -> list[Call]:
     lasting = dial(destination, GATEWAY) if plan.shared else None
 
     def send(number: int, due_s: float | None) -> Call:
-        channel = lasting or dial(destination, GATEWAY, number=number)
+        id = new_id()
+        channel = lasting or dial(destination, GATEWAY, number=number, flow_id=flow_id(id))
         try:
-            return call_once(channel, timeout_s=plan.timeout_s, since_s=due_s)
+            return call_once(channel, timeout_s=plan.timeout_s, since_s=due_s, id=id)
         finally:
             if lasting is None:
                 channel.close()

@@ -121,7 +121,7 @@ def test_joining_gives_answered_and_failed_calls_their_hops_and_reasons() -> Non
         ("127.224.0.1", 15001), lambda since_s: Flows((SERVED, stuck), ()), shared=False
     )
     good, bad = joiner.join([GOOD, BAD])
-    assert good.path == ("node-2",)
+    assert good.path == ("cluster-ip@node-2",)
     assert bad.hops == (stuck,)
     assert bad.error == "refused by node-port at node-2: no endpoints"
 

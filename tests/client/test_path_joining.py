@@ -43,6 +43,7 @@ BALANCER = hop("load-balancer", "lb/default/web-lb", ((CLIENT, 1001), LB), ((CLI
 NODE_PORT = hop("node-port", "node-2", ((CLIENT, 1002), NODE), (("127.16.0.2", 1003), TUNNEL))
 FAR_END = hop("tunnel", "node-1", (("127.16.0.2", 1003), TUNNEL), (("127.16.0.2", 1004), POD))
 CHAIN = (EDGE, BALANCER, NODE_PORT, FAR_END)
+NO_ID = "0" * 32
 SEEN: Address = ("127.16.0.2", 1004)
 
 
@@ -75,14 +76,16 @@ def test_the_same_addresses_in_use_again_later_belong_to_another_connection() ->
 def test_a_failed_call_is_followed_from_its_gateway_to_the_last_hop_that_saw_it() -> None:
     stuck = replace(NODE_PORT, out_local=None, out_peer=None, how="timeout")
     path = FlowIndex((EDGE, BALANCER, stuck)).entered(
-        GATEWAY, start_s=100, end_s=105, others=frozenset()
+        GATEWAY, start_s=100, end_s=105, flow_id=NO_ID, others=frozenset()
     )
     assert path.labels() == ["outside", "lb/default/web-lb:8080", "node-2:30080"]
     assert not path.reached_pod
 
 
 def test_a_hop_that_is_connected_to_another_one_without_a_record_is_not_the_end() -> None:
-    path = FlowIndex((EDGE, BALANCER)).entered(GATEWAY, start_s=100, end_s=105, others=frozenset())
+    path = FlowIndex((EDGE, BALANCER)).entered(
+        GATEWAY, start_s=100, end_s=105, flow_id=NO_ID, others=frozenset()
+    )
     assert path.labels() == ["outside", "lb/default/web-lb:8080", UNKNOWN]
     assert not path.reached_pod
 
@@ -90,8 +93,10 @@ def test_a_hop_that_is_connected_to_another_one_without_a_record_is_not_the_end(
 def test_connections_of_answered_calls_are_not_taken_for_those_of_failed_ones() -> None:
     other = replace(EDGE, in_peer=("127.0.0.1", 50002), out_local=None, out_peer=None)
     index = FlowIndex((*CHAIN, other))
-    both = index.entered(GATEWAY, start_s=100, end_s=105, others=frozenset())
-    one = index.entered(GATEWAY, start_s=100, end_s=105, others=frozenset({entry_key(EDGE)}))
+    both = index.entered(GATEWAY, start_s=100, end_s=105, flow_id=NO_ID, others=frozenset())
+    one = index.entered(
+        GATEWAY, start_s=100, end_s=105, flow_id=NO_ID, others=frozenset({entry_key(EDGE)})
+    )
     assert both.labels() == [UNKNOWN]
     assert one.hops == (other,)
 
@@ -105,3 +110,12 @@ def test_a_failed_call_on_a_shared_connection_is_followed_while_one_alone_is_ope
 
 def test_the_last_hop_before_a_pod_is_one_that_neither_balances_nor_tunnels() -> None:
     assert [h.leads_on for h in CHAIN] == [True, True, True, False]
+
+
+def test_connections_that_bear_the_id_of_the_call_are_its_own_whoever_else_calls() -> None:
+    first = replace(EDGE, id="a" * 32, out_local=None, out_peer=None)
+    again = replace(first, in_peer=("127.0.0.1", 50009), start_s=101.5)
+    path = FlowIndex((*CHAIN, again, first)).entered(
+        GATEWAY, start_s=100, end_s=105, flow_id="a" * 32, others=frozenset()
+    )
+    assert path.hops == (again,)

@@ -42,7 +42,7 @@ def table(
             cells[0] = f"{_qualified(row)}/{cells[0]}"
         if row.kind == "Service" and not wide:
             cells[3] = _cut(cells[3]) if obj.spec.type == "LoadBalancer" else cells[3]  # type: ignore[attr-defined]
-        line = [cells[i] for i in shown]
+        line = [_one_line(cells[i]) for i in shown]
         lines.append([obj.metadata.namespace, *line] if namespaced else line)
     return align(lines)
 
@@ -98,6 +98,12 @@ def _ordered(objects: Sequence[Object]) -> list[Object]:
 def _last_seen_s(obj: Object) -> float:
     assert isinstance(obj, Event)
     return seconds_of(obj.last_timestamp or obj.event_time or obj.first_timestamp) or 0.0
+
+
+def _one_line(text: str) -> str:
+    """A cell up to its first line end. Source: k8s.io/cli-runtime pkg/printers, TablePrinter."""
+    first, *more = text.splitlines() or [""]
+    return f"{first}..." if more else first
 
 
 def _cut(text: str) -> str:
