@@ -249,6 +249,7 @@ class PodRuntime(ABC):
         if not self._is_current(pod, container):
             return
         del pod.containers[container.command.spec.name]
+        pod.frozen = pod.frozen and bool(pod.containers)  # what comes next starts afresh
         self._unmap(pod, container)
         self._one_exited.set()
         self.on_event(
