@@ -4,6 +4,8 @@ import asyncio
 import json
 import sys
 
+import uvloop
+
 from emucluster.live.actors.pod import PodActor
 
 
@@ -14,4 +16,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    uvloop.run(main())  # as Ray's async actors do

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable
@@ -372,9 +373,10 @@ def test_a_stranger_on_the_leash_is_sent_away(tmp_path: Path) -> None:
             assert isinstance(runtime, ActorPods)
             pod = identity()
             await node.started(node.start(pod))
-            name = "\0" + runtime._leash.name
             for line in (b"rubbish\n", b'{"type":"hello","uid":"%s","token":"x"}\n'):
-                reader, writer = await asyncio.open_unix_connection(name)
+                stranger = socket.socket(socket.AF_UNIX)
+                stranger.connect("\0" + runtime._leash.name)
+                reader, writer = await asyncio.open_unix_connection(sock=stranger)
                 writer.write(line.replace(b"%s", pod.uid.encode()))
                 assert await asyncio.wait_for(reader.read(), 10) == b""
                 writer.close()
