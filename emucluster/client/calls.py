@@ -34,6 +34,9 @@ OK = "OK"
 FLOW_MARGIN_S = 1.0
 """Flow records are asked for from so long before the first call: clocks of hosts differ."""
 
+NOT_CONNECTED = "failed to connect"
+"""In grpc's words for a connection that was never made: nothing was sent."""
+
 _REFUSALS = ("RESOURCE_EXHAUSTED", "UNIMPLEMENTED", "PERMISSION_DENIED", "UNAUTHENTICATED")
 _IDS = Random()
 
@@ -229,8 +232,7 @@ def failure(call: Call, target: str, *, timeout_s: float, path_known: bool) -> R
             return ConnectTimeout(target, f"no connection within {timeout_s:g} s: {call.error}")
         return DeadlineExceeded(target, timeout_s=timeout_s)
     if call.status == "UNAVAILABLE":
-        refused = call.error.startswith("refused") or "failed to connect" in call.error
-        kind = ConnectionRefused if refused or not reached else ConnectionLost
+        kind = ConnectionLost if reached and NOT_CONNECTED not in call.error else ConnectionRefused
         return kind(target, call.error)
     text = f"{call.status}: {call.error}"
     return Refused(target, text) if call.status in _REFUSALS else Unknown(target, text)
@@ -244,5 +246,9 @@ def parse_address(text: str) -> Address:
 
 def _details(error: Any) -> str:
     """gRPC's own words on one line, without its list of addresses and source locations."""
-    text = str(error.details() or "").split("E1", 1)[0].split("\n", 1)[0].strip()
-    return text.rsplit("last error: ", 1)[-1].removeprefix("UNKNOWN: ") or error.code().name
+    text = str(error.details() or "").split("\n", 1)[0].strip()
+    before, found, last = text.rpartition("last error: ")
+    if not found:
+        return text or str(error.code().name)
+    last = last.removeprefix("UNKNOWN: ").removeprefix("UNAVAILABLE: ")
+    return f"{NOT_CONNECTED}: {last}" if NOT_CONNECTED in before else last

@@ -26,6 +26,9 @@ UNKNOWN = "?"
 CLOCK_SKEW_S = 0.25
 """Hosts stamp flows with their own wall clocks, and a hop is recorded a moment after its dial."""
 
+ENTRY_SKEW_S = 0.01
+"""The same between a client and its gateway, which run on one machine as a rule."""
+
 
 @dataclass(frozen=True, slots=True)
 class Hop:
@@ -171,7 +174,7 @@ class FlowIndex:
             hop
             for hop in entries
             if entry_key(hop) not in others
-            and start_s - CLOCK_SKEW_S <= hop.start_s <= end_s + CLOCK_SKEW_S
+            and start_s - ENTRY_SKEW_S <= hop.start_s <= end_s + ENTRY_SKEW_S
         )
         return UNKNOWN_PATH if first is None else self.onwards(first)
 

@@ -147,6 +147,11 @@ def test_only_a_connection_that_is_known_to_have_reached_no_pod_is_safe_to_repea
     assert type(raised) is expected
 
 
+def test_grpcs_word_that_it_never_connected_is_enough_to_repeat() -> None:
+    call = replace(BAD, error="failed to connect: ipv4:127.0.0.1:80: Connection refused")
+    assert type(failure(call, "t", timeout_s=1, path_known=False)) is ConnectionRefused
+
+
 def test_the_reason_names_the_last_hop_that_saw_the_call() -> None:
     path = Path((replace(STUCK, how="timeout", reason="node-3 is silent"),))
     assert explain(BAD, path) == "timeout by node-port at node-2: node-3 is silent"
