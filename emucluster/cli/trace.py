@@ -52,11 +52,11 @@ def trace(target: str, source: str, node: str, timeout: float, output: str, name
 
 def text(call: Call, dialled: str, source: str) -> str:
     """The path as an aligned table, with what it began and ended with."""
-    rows = [["HOP", "AT", "FROM", "TO", "ONWARDS FROM", "ONWARDS TO", "SERVICE"]]
+    rows = [["HOP", "AT", "FROM", "TO", "ONWARDS FROM", "ONWARDS TO", "SERVICE", "CLUSTER-IP"]]
     rows += [_row(hop) for hop in call.hops]
     if UNKNOWN in call.path:
         gap = 1 if call.path[0] == UNKNOWN else len(rows)
-        rows.insert(gap, [UNKNOWN, "no record tells", "", "", "", "", ""])
+        rows.insert(gap, [UNKNOWN, "no record tells", "", "", "", "", "", ""])
     if call.ok:
         end = f"{call.pod} on {call.node} (pid {call.pid}) saw {call.client}"
         end += f", answered in {call.latency_s * 1000:.1f} ms"
@@ -75,6 +75,7 @@ def _row(hop: Hop) -> list[str]:
         _words(hop.out_local),
         onwards or "-",
         hop.service,
+        hop.cluster_ip or "-",
     ]
 
 
@@ -90,6 +91,7 @@ def to_json(call: Call, dialled: str) -> dict[str, Any]:
             "host": hop.host,
             "service": hop.service,
             "endpoint": hop.endpoint,
+            "cluster_ip": hop.cluster_ip or None,
             **{
                 name: None if end is None else _words(end)
                 for name, end in (

@@ -261,6 +261,7 @@ def hop_of(flow: Any) -> Hop:
         how=flow.how,
         reason=flow.reason,
         asked=flow.asked,
+        cluster_ip=flow.cluster_ip,
     )
 
 

@@ -41,6 +41,8 @@ class Hop:
         start_s, end_s: wall clock, seconds since the epoch; end_s None while open.
         how: open, fin, rst, timeout, refused, dropped or fault; `reason` says it in words.
         asked: the destination that the client named to a gateway, as far as recorded.
+        cluster_ip: `IP:port` of the Service port among whose endpoints kube-proxy chose here, also
+            where the client dialled a nodePort; empty where no choice was made.
     """
 
     id: str
@@ -60,6 +62,7 @@ class Hop:
     how: str = ""
     reason: str = ""
     asked: str = ""
+    cluster_ip: str = ""
 
     @property
     def is_connected(self) -> bool:
@@ -71,6 +74,15 @@ class Hop:
         """Whether another hop comes after this one, if it connected: its peer is no server."""
         tunnelled = self.out_peer is not None and self.out_peer[1] == TUNNEL_PORT
         return self.kind in ("edge", "load-balancer") or tunnelled
+
+    def labels(self) -> list[str]:
+        """The hop in a word, and behind a nodePort the ClusterIP that it leads through.
+
+        kube-proxy sends what arrives at a nodePort through the chain of the Service's ClusterIP,
+        within the same node: it is a step of the path, but no connection and no record of its own.
+        """
+        through = [self.cluster_ip] if self.kind == "node-port" and self.cluster_ip else []
+        return [self.label(), *through]
 
     def label(self) -> str:
         """The hop in one word: who forwarded, and at which port where that matters."""
@@ -90,7 +102,7 @@ class Path:
 
     def labels(self) -> list[str]:
         """The hops in words, with UNKNOWN where a part is missing."""
-        words = [hop.label() for hop in self.hops]
+        words = [word for hop in self.hops for word in hop.labels()]
         if self.missing == "start":
             return [UNKNOWN, *words]
         return [*words, UNKNOWN] if self.missing else words

@@ -102,6 +102,7 @@ def flow_message(flow: Flow) -> lab_pb2.Flow:
         how=flow.how,
         reason=flow.reason,
         asked=getattr(flow, "asked", ""),
+        cluster_ip=flow.cluster_ip,
     )
     for name in ("in_peer", "in_local", "out_local", "out_peer"):
         end = getattr(flow, name)

@@ -58,6 +58,15 @@ def test_an_answered_call_is_joined_backwards_from_the_address_that_the_pod_saw(
     assert answered(tuple(reversed(CHAIN))) == expected
 
 
+def test_behind_a_node_port_the_cluster_ip_is_a_step_of_the_path() -> None:
+    through = replace(NODE_PORT, cluster_ip="10.97.34.218:80")
+    assert answered((EDGE, BALANCER, through, FAR_END))[2:] == [
+        "node-2:30080",
+        "10.97.34.218:80",
+        "node-1",
+    ]
+
+
 @pytest.mark.parametrize("lost", range(4))
 def test_a_path_with_a_record_missing_is_never_told_as_whole(lost: int) -> None:
     assert UNKNOWN in answered(tuple(h for i, h in enumerate(CHAIN) if i != lost))

@@ -191,6 +191,7 @@ class NodeProxy:
             service=port.name,
             reason=reason or ("round robin" if self.mode == "rr" else "random"),
             masquerade=masquerade or endpoint.ip == client_ip,  # hairpin: back to the sender
+            cluster_ip=f"{port.cluster_ip}:{port.port}",
         )
 
     # --- what the node listens on ---

@@ -13,6 +13,9 @@ class Chosen:
 
     `node` is the endpoint's, "" if its slice names none; `node_address` where that node's tunnel
     listens. `masquerade`: the endpoint sees the choosing node's address, not the client's.
+    `cluster_ip` is the Service port's ClusterIP and port, whatever address the client dialled: a
+    nodePort only leads to the chain of the ClusterIP, which holds the endpoints (KUBE-EXT jumps to
+    KUBE-SVC in pkg/proxy/iptables/proxier.go).
     """
 
     ip: str
@@ -22,6 +25,7 @@ class Chosen:
     service: ServicePortName
     reason: str
     masquerade: bool
+    cluster_ip: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,9 @@ class Flow:
     """Wall clock, seconds since the epoch."""
     service: str = ""
     endpoint: str = ""
+    cluster_ip: str = ""
+    """`IP:port` of the Service port that kube-proxy resolved the connection to, also where the
+    client dialled a nodePort; empty where the hop chose no endpoint."""
     out_local: Address | None = None
     out_peer: Address | None = None
     end_s: float | None = None

@@ -170,6 +170,7 @@ class Forwarding:
         flow.hop = route.hop or flow.hop
         flow.service = route.service or flow.service
         flow.endpoint = route.endpoint or flow.endpoint
+        flow.cluster_ip = route.cluster_ip
         self._counts[flow.service, flow.endpoint] += 1
         connection.counted = True
         if route.via is None:

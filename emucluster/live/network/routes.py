@@ -38,6 +38,8 @@ class Route:
     """Kind of the hop in the flow record; empty: the listener's."""
     service: str = ""
     endpoint: str = ""
+    cluster_ip: str = ""
+    """`IP:port` of the Service port whose endpoint was chosen; empty where none was."""
     dial_timeout_s: float = DIAL_TIMEOUT_S
 
 

@@ -3,7 +3,7 @@
 import logging
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network
 from typing import Literal
 
@@ -194,7 +194,10 @@ class Routing:
             case verdict.Chosen():
                 source = self._masquerade_ip if choice.masquerade else client_ip
                 service = str(choice.service.service)
-                return self._to_pod(choice.ip, choice.port, choice.node, source, hop, service)
+                decision = self._to_pod(choice.ip, choice.port, choice.node, source, hop, service)
+                if isinstance(decision, Route):
+                    return replace(decision, cluster_ip=choice.cluster_ip)
+                return decision
             case verdict.Refuse(service=name):
                 return Refuse(choice.reason, str(name.service) if name else "")
             case verdict.Drop(service=name):

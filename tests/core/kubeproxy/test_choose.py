@@ -73,7 +73,15 @@ def test_a_choice_names_node_tunnel_and_service() -> None:
         service=ServicePortName("default", "web", "http"),
         reason="round robin",
         masquerade=False,
+        cluster_ip=f"{VIP}:{PORT}",
     )
+
+
+def test_a_node_port_leads_through_the_cluster_ip() -> None:
+    web = proxy(service(), slice_of(endpoint(C, "node-2")))
+    choice = web.choose_node_port(NODE_PORT, CLIENT, 0.0)
+    assert isinstance(choice, Chosen)
+    assert choice.cluster_ip == f"{VIP}:{PORT}"
 
 
 # --- no endpoints ---

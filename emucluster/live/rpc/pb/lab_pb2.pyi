@@ -134,7 +134,7 @@ class Endpoint(_message.Message):
     def __init__(self, ip: _Optional[str] = ..., port: _Optional[int] = ...) -> None: ...
 
 class Flow(_message.Message):
-    __slots__ = ("id", "hop", "host", "service", "endpoint", "in_peer", "in_local", "out_local", "out_peer", "start_s", "end_s", "bytes_in", "bytes_out", "closed_by", "how", "reason", "asked")
+    __slots__ = ("id", "hop", "host", "service", "endpoint", "in_peer", "in_local", "out_local", "out_peer", "start_s", "end_s", "bytes_in", "bytes_out", "closed_by", "how", "reason", "asked", "cluster_ip")
     ID_FIELD_NUMBER: _ClassVar[int]
     HOP_FIELD_NUMBER: _ClassVar[int]
     HOST_FIELD_NUMBER: _ClassVar[int]
@@ -152,6 +152,7 @@ class Flow(_message.Message):
     HOW_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     ASKED_FIELD_NUMBER: _ClassVar[int]
+    CLUSTER_IP_FIELD_NUMBER: _ClassVar[int]
     id: str
     hop: str
     host: str
@@ -169,7 +170,8 @@ class Flow(_message.Message):
     how: str
     reason: str
     asked: str
-    def __init__(self, id: _Optional[str] = ..., hop: _Optional[str] = ..., host: _Optional[str] = ..., service: _Optional[str] = ..., endpoint: _Optional[str] = ..., in_peer: _Optional[_Union[Endpoint, _Mapping]] = ..., in_local: _Optional[_Union[Endpoint, _Mapping]] = ..., out_local: _Optional[_Union[Endpoint, _Mapping]] = ..., out_peer: _Optional[_Union[Endpoint, _Mapping]] = ..., start_s: _Optional[float] = ..., end_s: _Optional[float] = ..., bytes_in: _Optional[int] = ..., bytes_out: _Optional[int] = ..., closed_by: _Optional[str] = ..., how: _Optional[str] = ..., reason: _Optional[str] = ..., asked: _Optional[str] = ...) -> None: ...
+    cluster_ip: str
+    def __init__(self, id: _Optional[str] = ..., hop: _Optional[str] = ..., host: _Optional[str] = ..., service: _Optional[str] = ..., endpoint: _Optional[str] = ..., in_peer: _Optional[_Union[Endpoint, _Mapping]] = ..., in_local: _Optional[_Union[Endpoint, _Mapping]] = ..., out_local: _Optional[_Union[Endpoint, _Mapping]] = ..., out_peer: _Optional[_Union[Endpoint, _Mapping]] = ..., start_s: _Optional[float] = ..., end_s: _Optional[float] = ..., bytes_in: _Optional[int] = ..., bytes_out: _Optional[int] = ..., closed_by: _Optional[str] = ..., how: _Optional[str] = ..., reason: _Optional[str] = ..., asked: _Optional[str] = ..., cluster_ip: _Optional[str] = ...) -> None: ...
 
 class FlowsRequest(_message.Message):
     __slots__ = ("since_s", "address", "limit")
