@@ -84,9 +84,8 @@ def main() -> None:
         times = [once(packing, nodes, pods) for _ in range(runs)]
         first = spread([first_s for first_s, _ in times])
         every = spread([all_s for _, all_s in times])
-        print(
-            f"{nodes:3d} nodes, {pods:3d} pods, packing {packing:4s}: first call {first}, all {every}"
-        )
+        shape = f"{nodes:3d} nodes, {pods:3d} pods, packing {packing:4s}"
+        print(f"{shape}: first call {first}, all {every}")
 
 
 def spread(values: Sequence[float]) -> str:
