@@ -37,7 +37,7 @@ def test_the_start_of_the_command_line_imports_neither_ray_nor_grpc() -> None:
         "from emucluster.cli import run\n"
         "assert run(['--help']) == 0\n"
         "assert run(['up', '--help']) == 0\n"
-        "assert run(['down']) == 1\n"
+        "assert run(['down', 'no-such']) == 1\n"
         "heavy = {'ray', 'grpc', 'asyncio'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
