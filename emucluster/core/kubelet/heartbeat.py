@@ -73,6 +73,12 @@ class Heartbeat:
         message = f"Node {self._name} has been rebooted, boot id: {self._boot_id}"
         return [RecordEvent("Node", "", self._name, self._name, "Warning", "Rebooted", message)]
 
+    def resend(self, now_s: float) -> None:
+        """Answers to what is under way will not come."""
+        for write in (self._register, self._lease, self._status):
+            if write.in_flight is not None:
+                write.in_flight, write.due_s = None, now_s
+
     def seen(self, node: Node) -> None:
         """What the API server has; compared when the status is computed next."""
         if node.metadata.name == self._name:

@@ -11,8 +11,9 @@ from emucluster.core.kubelet import wording
 from emucluster.core.kubelet.commands import Command
 from emucluster.core.kubelet.events import KubeletEvent, WriteFailed, Wrote
 from emucluster.core.kubelet.heartbeat import Heartbeat
+from emucluster.core.kubelet.node_context import NodeContext
 from emucluster.core.kubelet.pod_ip import NoPodIPs, PodIPs
-from emucluster.core.kubelet.pod_worker import NodeContext, PodWorker
+from emucluster.core.kubelet.pod_worker import PodWorker
 from emucluster.core.kubelet.settings import KubeletSettings
 from emucluster.core.kubelet.status_writer import StatusWriter
 from emucluster.core.objects import ConfigMap, Node, Object, Pod, PodStatus, Service, replace
@@ -72,6 +73,11 @@ class Kubelet:
         self._started_s = now_s
         begun = self._heartbeat.start(now_s, reboot=True)
         return [*begun, *self._heartbeat.wake(now_s, stamp)]
+
+    def resume(self, now_s: float, stamp: str) -> list[Command]:
+        """Go on after a freeze in which answers may have been lost: what was under way is resent."""
+        self._heartbeat.resend(now_s)
+        return self._writer.resend(now_s) + self.wake(now_s, stamp)
 
     def wake(self, now_s: float, stamp: str) -> list[Command]:
         """Do what is due. To be called at `next_wake_s`; more often does no harm."""

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from emucluster.core.kubelet import wording
 from emucluster.core.kubelet.actions import NoSuchPort, hook_action
+from emucluster.core.kubelet.bring_up import PodPlace, bring_up, stays_down
 from emucluster.core.kubelet.commands import (
     Command,
-    PodIdentity,
     RunHook,
     SignalContainer,
-    StartContainer,
     StopPod,
 )
 from emucluster.core.kubelet.container import ContainerRecord
-from emucluster.core.kubelet.environment import ConfigError, ConfigMaps, PodFacts
 from emucluster.core.kubelet.events import (
     ContainerExited,
     ContainerStarted,
@@ -25,10 +21,8 @@ from emucluster.core.kubelet.events import (
     ProbeFinished,
     RuntimeEvent,
 )
-from emucluster.core.kubelet.image import UnknownImage, is_stand_in, parse_image
+from emucluster.core.kubelet.node_context import NodeContext
 from emucluster.core.kubelet.pod_probes import PodProbes
-from emucluster.core.kubelet.pod_spec import container_spec
-from emucluster.core.kubelet.settings import KubeletSettings
 from emucluster.core.kubelet.status import (
     Conditions,
     PodView,
@@ -37,24 +31,7 @@ from emucluster.core.kubelet.status import (
     is_init_done,
 )
 from emucluster.core.kubelet.termination import DEFAULT_GRACE_S, ContainerStop
-from emucluster.core.objects import Pod, PodStatus, Service
-
-PULL_ERROR_SHOWN_S = 1.0
-"""How long ErrImagePull shows before ImagePullBackOff: one relisting of the kubelet."""
-CONFIG_RETRY_S = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class NodeContext:
-    """What all pods of a node share."""
-
-    node_name: str
-    settings: KubeletSettings
-    rng: random.Random
-    ids: Iterator[int]
-    """Of probes and hooks."""
-    config_maps: ConfigMaps
-    services: Callable[[], list[Service]]
+from emucluster.core.objects import Pod, PodStatus
 
 
 @dataclass(slots=True)
@@ -130,7 +107,6 @@ class PodWorker:
             host_ip=self.node.settings.address,
             start_stamp=self.start_stamp,
             ended=self.ended,
-            deleted=self.terminating,
         )
         return build_status(view, self.conditions, stamp=stamp)
 
@@ -342,91 +318,16 @@ class PodWorker:
         return initialized(self.inits) and all(self._stays_down(each) for each in self.mains)
 
     def _stays_down(self, record: ContainerRecord) -> bool:
-        """Whether a container that ended is not to be started again."""
-        if record.exit is None:
-            return False
-        policy = self.pod.spec.restart_policy or "Always"
-        if record.is_sidecar:
-            return False
-        if record.is_init and policy == "Always":
-            policy = "OnFailure"
-        return policy == "Never" or (policy == "OnFailure" and record.exit.exit_code == 0)
+        return stays_down(record, self.pod.spec.restart_policy or "Always")
 
     def _bring_up(self, record: ContainerRecord, now_s: float) -> list[Command]:
         if record.is_live or self._stays_down(record):
             return []
-        if record.phase == "waiting" and record.retry_at_s is not None:
-            if now_s < record.retry_at_s:
-                return []
-            if record.waiting_reason == wording.PULL_ERROR:
-                return self._back_off_pull(record)
-        if record.exit is not None:
-            until_s = record.restart.waits_until_s(record.finished_s)
-            if until_s is not None and now_s < until_s:
-                return self._crash_loop(record, until_s)
-        return self._start(record, now_s)
-
-    def _start(self, record: ContainerRecord, now_s: float) -> list[Command]:
-        name = record.spec.image or ""
-        try:
-            image = parse_image(name, stand_in=self.node.settings.stand_in)
-        except UnknownImage as error:
-            return self._cannot_pull(record, str(error), now_s)
-        facts = PodFacts(self.pod, self.ip, self.node.settings.address)
-        try:
-            spec = container_spec(
-                record.spec,
-                image,
-                facts,
-                config_maps=self.node.config_maps,
-                services=self.node.services(),
-                is_init=record.is_init and not record.is_sidecar,
-            )
-        except ConfigError as error:
-            again = record.waiting_reason == wording.CONFIG_ERROR and record.phase == "waiting"
-            record.wait(wording.CONFIG_ERROR, str(error), retry_at_s=now_s + CONFIG_RETRY_S)
-            return [] if again else [self._say("Warning", "Failed", f"Error: {error}")]
-        container_id = f"{self.node.rng.getrandbits(256):064x}"
-        record.create(container_id, image, now_s)
-        self.probes.new_container(record)
-        said = [
-            self._say("Normal", "Pulled", wording.pulled(name)),
-            self._say("Normal", "Created", f"Created container: {record.spec.name}"),
-        ]
-        if is_stand_in(image):
-            said.insert(0, self._say("Normal", "StandIn", wording.stand_in(name)))
-        return [*said, StartContainer(self._identity(), container_id, spec)]
-
-    def _cannot_pull(self, record: ContainerRecord, error: str, now_s: float) -> list[Command]:
-        name = record.spec.image
-        record.pull.next(now_s, now_s)
-        record.wait(wording.PULL_ERROR, error, retry_at_s=now_s + PULL_ERROR_SHOWN_S)
-        return [
-            self._say("Normal", "Pulling", f'Pulling image "{name}"'),
-            self._say("Warning", "Failed", f'Failed to pull image "{name}": {error}'),
-            self._say("Warning", "Failed", f"Error: {wording.PULL_ERROR}"),
-        ]
-
-    def _back_off_pull(self, record: ContainerRecord) -> list[Command]:
-        text = f'Back-off pulling image "{record.spec.image}"'
-        retry_at_s = record.pull.updated_s + record.pull.delay_s
-        message = f"{text}: {wording.PULL_ERROR}: {record.waiting_message}"
-        record.wait(wording.PULL_BACK_OFF, message, retry_at_s=retry_at_s)
-        return [
-            self._say("Normal", "BackOff", text),
-            self._say("Warning", "Failed", f"Error: {wording.PULL_BACK_OFF}"),
-        ]
-
-    def _crash_loop(self, record: ContainerRecord, until_s: float) -> list[Command]:
-        meta, name = self.pod.metadata, record.spec.name
-        where = f"{meta.name}_{meta.namespace}({meta.uid})"
-        message = (
-            f"back-off {wording.go_duration(record.restart.delay_s)} restarting failed "
-            f"container={name} pod={where}"
-        )
-        record.wait("CrashLoopBackOff", message, retry_at_s=until_s)
-        text = f"Back-off restarting failed container {name} in pod {where}"
-        return [self._say("Warning", "BackOff", text)]
+        before = record.created
+        commands = bring_up(record, PodPlace(self.pod, self.node, self.ip), now_s)
+        if record.created > before:
+            self.probes.new_container(record)
+        return commands
 
     def _send_probes(self, now_s: float) -> list[Command]:
         commands: list[Command] = []
@@ -469,12 +370,6 @@ class PodWorker:
             if record.spec.name == name and record.container_id == container_id:
                 return record
         return None
-
-    def _identity(self) -> PodIdentity:
-        meta, settings = self.pod.metadata, self.node.settings
-        return PodIdentity(
-            meta.uid, meta.namespace, meta.name, self.node.node_name, settings.zone, self.ip
-        )
 
     def _say(self, type_: wording.EventType, reason: str, message: str) -> Command:
         return wording.pod_event(self.pod, type_, reason, message)

@@ -57,20 +57,14 @@ class PodView:
     start_stamp: str
     ended: bool
     """Everything has stopped and nothing will start again."""
-    deleted: bool = False
-    rejection: tuple[str, str] | None = None
-    """Reason and message of a pod that the node did not admit."""
 
 
 def build_status(view: PodView, conditions: Conditions, *, stamp: str) -> PodStatus:
     """The status to report now; fields of others in the pod's status are kept."""
     phase = pod_phase(view)
-    reason, message = view.rejection or (None, None)
     return replace(
         view.pod.status,
         phase=phase,
-        reason=reason,
-        message=message,
         conditions=_conditions(view, conditions, phase, stamp),
         host_ip=view.host_ip,
         host_ips=(HostIP(ip=view.host_ip),),
@@ -85,8 +79,6 @@ def build_status(view: PodView, conditions: Conditions, *, stamp: str) -> PodSta
 
 def pod_phase(view: PodView) -> str:
     """Pending, Running, Succeeded or Failed; a deleted pod that has stopped is one of the last."""
-    if view.rejection is not None:
-        return "Failed"
     if view.ended:
         plain = [each for each in view.inits if not each.is_sidecar]
         return "Failed" if any(_failed(each) for each in [*plain, *view.mains]) else "Succeeded"
@@ -118,7 +110,7 @@ def is_init_done(record: ContainerRecord) -> bool:
 def _conditions(
     view: PodView, conditions: Conditions, phase: str, stamp: str
 ) -> tuple[PodCondition, ...]:
-    sandbox = bool(view.ip) and not view.ended and view.rejection is None
+    sandbox = bool(view.ip) and not view.ended
     waiting = [each.spec.name for each in view.inits if not is_init_done(each)]
     unready = [
         each.spec.name

@@ -77,6 +77,15 @@ class StatusWriter:
             channel.retry_at_s = now_s + channel.backoff.delay_s
         return self._next(command.uid, now_s)
 
+    def resend(self, now_s: float) -> list[Command]:
+        """Answers to what is under way will not come."""
+        commands: list[Command] = []
+        for uid, channel in list(self._channels.items()):
+            if channel.in_flight is not None:
+                channel.in_flight = channel.sent = None
+                commands += self._next(uid, now_s)
+        return commands
+
     def wake(self, now_s: float) -> list[Command]:
         commands: list[Command] = []
         for uid, channel in list(self._channels.items()):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from emucluster.core.errors import EmuclusterError
 from emucluster.core.kubelet.commands import SignalContainer
 from emucluster.live.pods.leash import Bye, Exited, LeashServer, SignalTo, Start, Started, Tether
 from emucluster.live.pods.runtime import Inside, PodRuntime, RunningContainer, RunningPod
@@ -59,18 +60,22 @@ class ActorPods(PodRuntime):
     # --- faults ---------------------------------------------------------------------------------
 
     async def crash(self, pod_uid: str) -> str:
-        if (host := self._hosts.get(pod_uid)) is not None:
-            self._kill(pod_uid, host)
+        self._running(pod_uid)
+        host = self._hosts.get(pod_uid)
+        if host is None or not host.tether.pid:
+            raise EmuclusterError("the pod's process is still being made")
+        self._kill(pod_uid, host)
         return "SIGKILL"
 
     async def freeze(self, pod_uid: str) -> str:
-        self._pods[pod_uid].frozen = True
+        self._running(pod_uid).frozen = True
         self._signal_processes(pod_uid, signal.SIGSTOP)
         return "SIGSTOP"
 
     async def thaw(self, pod_uid: str) -> None:
-        self._pods[pod_uid].frozen = False
-        self._signal_processes(pod_uid, signal.SIGCONT)
+        if (pod := self._pods.get(pod_uid)) is not None and pod.frozen:
+            pod.frozen = False
+            self._signal_processes(pod_uid, signal.SIGCONT)
 
     def _signal_processes(self, pod_uid: str, number: signal.Signals) -> None:
         """The pod's process, and the groups of its commands, which are processes of their own."""

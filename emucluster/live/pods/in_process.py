@@ -35,21 +35,21 @@ class InProcessPods(PodRuntime):
         return os.getpid() if pod_uid in self._pods else None
 
     async def crash(self, pod_uid: str) -> str:
-        pod = self._pods[pod_uid]
+        pod = self._running(pod_uid)
         pod.frozen = False
         for container in list(pod.containers.values()):
             self._kill(container)
         return "servers torn down with RST"
 
     async def freeze(self, pod_uid: str) -> str:
-        self._set_frozen(pod_uid, True)
+        self._set_frozen(self._running(pod_uid), True)
         return "imitated: calls wait"
 
     async def thaw(self, pod_uid: str) -> None:
-        self._set_frozen(pod_uid, False)
+        if (pod := self._pods.get(pod_uid)) is not None and pod.frozen:
+            self._set_frozen(pod, False)
 
-    def _set_frozen(self, pod_uid: str, frozen: bool) -> None:
-        pod = self._pods[pod_uid]
+    def _set_frozen(self, pod: RunningPod, frozen: bool) -> None:
         pod.frozen = frozen
         for container in pod.containers.values():
             if (workload := self._workloads.get(container.command.container_id)) is not None:

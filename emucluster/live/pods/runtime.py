@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from emucluster.core.errors import EmuclusterError
 from emucluster.core.kubelet.commands import (
     PodIdentity,
     RunHook,
@@ -151,8 +152,9 @@ class PodRuntime(ABC):
 
     async def freeze_all(self) -> None:
         """Stop every pod in its tracks."""
-        for uid in list(self._pods):
-            await self.freeze(uid)
+        for uid, pod in list(self._pods.items()):
+            if pod.containers:
+                await self.freeze(uid)
 
     async def thaw_all(self) -> None:
         """Let every pod go on as it was."""
@@ -172,15 +174,22 @@ class PodRuntime(ABC):
 
     @abstractmethod
     async def crash(self, pod_uid: str) -> str:
-        """End a pod's containers with SIGKILL; returns how that was done."""
+        """End a pod's containers with SIGKILL; returns how. Raises `EmuclusterError`."""
 
     @abstractmethod
     async def freeze(self, pod_uid: str) -> str:
-        """Make a pod accept and never answer; returns how that was done."""
+        """Make a pod accept and never answer; returns how. Raises `EmuclusterError`."""
 
     @abstractmethod
     async def thaw(self, pod_uid: str) -> None:
-        """Undo `freeze`."""
+        """Undo `freeze`; does nothing to a pod that is gone or not frozen."""
+
+    def _running(self, pod_uid: str) -> RunningPod:
+        """A pod that has a container here. Raises `EmuclusterError`."""
+        pod = self._pods.get(pod_uid)
+        if pod is None or not pod.containers:
+            raise EmuclusterError("the pod has no running container")
+        return pod
 
     # --- what the packings differ in ------------------------------------------------------------
 

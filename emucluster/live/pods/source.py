@@ -10,8 +10,6 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-SOURCE_DIR_ANNOTATION = "emucluster.dev/source-dir"
-SOURCE_DIGEST_ANNOTATION = "emucluster.dev/source-digest"
 SOURCE_BYTES_MAX = 64 * 1024 * 1024
 SKIPPED = {".git", ".venv", "venv", "node_modules", "__pycache__", ".mypy_cache", ".pytest_cache"}
 

@@ -124,3 +124,14 @@ def test_pods_missing_from_a_fresh_list_are_ended() -> None:
     listed = list(node.pods.values())
     node.carry_out(node.kubelet.handle_pod_list(listed, node.now_s, node.stamp))
     assert list(node.running) == [("uid-b", "main")]
+
+
+def test_after_a_freeze_that_swallowed_answers_everything_under_way_is_sent_again() -> None:
+    node = VirtualNode().boot()
+    node.api_answers = False
+    node.create(pod()).run_until(60)
+    assert len(node.times(c.WritePodStatus)) == 1
+    node.api_answers = True
+    node.carry_out(node.kubelet.resume(node.now_s, node.stamp))
+    assert node.is_ready()
+    assert node.times(c.RenewLease)[-1] == 60

@@ -22,7 +22,10 @@ def pod(name: str = "web", *, image: str = "emucluster/echo", **spec: Any) -> Po
     """A pod with one container `main`; keyword arguments of Container or PodSpec."""
     own = set(Container.__struct_fields__) - {"restart_policy"}
     of_container = {key: spec.pop(key) for key in list(spec) if key in own}
-    of_pod = {"termination_grace_period_seconds": 30, "restart_policy": "Always"} | spec
+    of_pod: dict[str, Any] = {
+        "termination_grace_period_seconds": 30,
+        "restart_policy": "Always",
+    } | spec
     containers = of_pod.pop("containers", (Container(name="main", image=image, **of_container),))
     return Pod(
         metadata=ObjectMeta(name=name, namespace="default", uid=f"uid-{name}"),
@@ -54,6 +57,7 @@ class VirtualNode:
         self.obeys_term = True
         self.starts = True
         self.api_up = True
+        self.api_answers = True
         self.hooks_end = True
 
     @property
@@ -129,6 +133,8 @@ class VirtualNode:
         self.carry_out(self.kubelet.handle_pod_list(listed, self.now_s, self.stamp))
 
     def _effect(self, command: c.Command) -> list[e.KubeletEvent]:
+        if isinstance(command, c.ApiWrite) and not self.api_answers:
+            return []
         match command:
             case c.StartContainer(pod, container_id, spec) if self.starts:
                 self.running[pod.uid, spec.name] = container_id
@@ -171,7 +177,7 @@ class VirtualNode:
         return self.status(name).container_statuses[index]
 
     def is_ready(self, name: str = "web") -> bool:
-        return self.condition("Ready", name).status == "True"
+        return bool(self.condition("Ready", name).status == "True")
 
     def condition(self, type_: str, name: str = "web") -> Any:
         return next(each for each in self.status(name).conditions if each.type == type_)

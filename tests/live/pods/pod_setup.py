@@ -7,7 +7,7 @@ import itertools
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
 
@@ -15,6 +15,8 @@ from emucluster.core.kubelet.commands import ContainerSpec, PodIdentity, PortSpe
 from emucluster.core.kubelet.image import parse_image
 from emucluster.live.pods.logs import ContainerLog
 from emucluster.live.pods.workload import Workload, WorkloadContext, start_workload
+
+T = TypeVar("T")
 
 _addresses = (f"127.62.{third}.{last}" for third in itertools.count(1) for last in range(2, 255))
 
@@ -67,7 +69,7 @@ def channel(address: str) -> grpc.aio.Channel:
     return grpc.aio.insecure_channel(address, options=options)
 
 
-async def until(condition: Callable[[], Any], *, deadline_s: float = 20.0) -> Any:
+async def until(condition: Callable[[], T], *, deadline_s: float = 20.0) -> T:
     """Wait for a condition; fails when the deadline passes."""
     give_up = time.monotonic() + deadline_s
     while not (value := condition()):

@@ -12,11 +12,12 @@ import sys
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import grpc
 import pytest
 
+from emucluster.core.errors import EmuclusterError
 from emucluster.core.kubelet import commands as c
 from emucluster.core.kubelet import events as e
 from emucluster.core.kubelet.image import parse_image
@@ -29,7 +30,6 @@ from tests.live.pods.pod_setup import channel, identity, until
 
 pytestmark = pytest.mark.live
 
-T = TypeVar("T")
 ROOT = Path(__file__).parents[3]
 PACKINGS = ("pod", "node")
 
@@ -60,20 +60,18 @@ class Node:
         return container_id
 
     async def started(self, container_id: str) -> e.ContainerStarted:
-        return await self._told(e.ContainerStarted, container_id)
+        def found() -> list[e.ContainerStarted]:
+            told = [each for each in self.events if isinstance(each, e.ContainerStarted)]
+            return [each for each in told if each.container_id == container_id]
+
+        return (await until(found))[0]
 
     async def exited(self, container_id: str) -> e.ContainerExited:
-        return await self._told(e.ContainerExited, container_id)
+        def found() -> list[e.ContainerExited]:
+            told = [each for each in self.events if isinstance(each, e.ContainerExited)]
+            return [each for each in told if each.container_id == container_id]
 
-    async def _told(self, kind: type[T], container_id: str) -> T:
-        def found() -> T | None:
-            for event in self.events:
-                if isinstance(event, kind) and event.container_id == container_id:  # type: ignore[attr-defined]
-                    return event
-            return None
-
-        told: T = await until(found)
-        return told
+        return (await until(found))[0]
 
     def signal(self, pod: c.PodIdentity, container_id: str, name: c.Signal) -> None:
         self.runtime.perform(c.SignalContainer(pod.uid, "main", container_id, name))
@@ -187,6 +185,23 @@ def test_a_frozen_pod_answers_nobody_until_it_is_thawed(packing: str, tmp_path: 
             await node.runtime.thaw(pod.uid)
             assert (await node.call(pod)).pod == pod.name
             assert failure.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("packing", PACKINGS)
+def test_faults_of_a_pod_without_containers_are_refused(packing: str, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running(packing, tmp_path) as node:
+            pod = identity()
+            container = node.start(pod)
+            await node.started(container)
+            node.signal(pod, container, "KILL")
+            await node.exited(container)
+            for fault in (node.runtime.freeze, node.runtime.crash):
+                with pytest.raises(EmuclusterError, match="no running container"):
+                    await fault(pod.uid)
+            await node.runtime.thaw(pod.uid)
 
     asyncio.run(scenario())
 
