@@ -75,7 +75,7 @@ class Kubelet:
         return [*begun, *self._heartbeat.wake(now_s, stamp)]
 
     def resume(self, now_s: float, stamp: str) -> list[Command]:
-        """Go on after a freeze in which answers may have been lost: what was under way is resent."""
+        """Go on after a freeze that may have swallowed answers: what was under way is resent."""
         self._heartbeat.resend(now_s)
         return self._writer.resend(now_s) + self.wake(now_s, stamp)
 
