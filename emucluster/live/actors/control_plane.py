@@ -70,7 +70,7 @@ class ControlPlane:
         driver = Driver(
             directory / "store.sqlite",
             speed=Speed(config["speed"]),
-            cloud=config.get("cloud"),
+            cloud=None if config.get("cloud") == "none" else config.get("cloud"),
             perform=self._cloud.perform,
             on_failure=_fail_stop,
         )

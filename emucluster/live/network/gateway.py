@@ -8,6 +8,7 @@ time-out, 403 for what is not a cluster address, and no answer at all where pack
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
@@ -36,6 +37,9 @@ The first alone does not turn GRPC_ADDRESS_HTTP_PROXY off (grpc/src/core/handsha
 """
 
 REASON_HEADER = "x-emucluster-reason"
+FLOW_HEADER = "x-emucluster-flow"
+"""A client may name its connection (32 hex digits), and so find its flow record again."""
+_FLOW_ID = re.compile("[0-9a-f]{32}")
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 _SLOW_CLIENT_S = 10.0
 _READ_BYTES = 65536
@@ -82,6 +86,9 @@ async def _serve(
         connection.reset("timeout", "client", f"no whole request: {error or 'too slow'}")
         return
     connection.handshake_in = head.length
+    named = head.headers.get(FLOW_HEADER, "")
+    if _FLOW_ID.fullmatch(named):
+        connection.flow.id = named
     decision = on_connect(host, port, connection.flow.in_peer)
     await _carry_out(forwarding, connection, decision, early)
 
