@@ -77,6 +77,7 @@ class KubeletDriver:
         """After a freeze: take what waited, in order."""
         self._halted = False
         waiting, self._waiting = self._waiting, []
+        self._perform(self._kubelet.resume(now_s(), stamp()))
         for step in waiting:
             self._perform(step())
         self.wake()
