@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from collections.abc import Sequence
 
 import click
 
@@ -100,6 +101,9 @@ def call(
         click.get_current_context().exit(1)
 
 
+LISTED_MAX = 8
+
+
 def line(call: Call) -> str:
     """One call in one line."""
     latency = f"{call.latency_s * 1000:.1f} ms"
@@ -109,6 +113,16 @@ def line(call: Call) -> str:
     return f"{call.status}  {latency}  {path}  {call.error}"
 
 
+def _listed(counts: Sequence[tuple[str, int]]) -> str:
+    """Names with their counts, the many in short: `a 5, b 4, ... and 98 more with 2 to 3 each`."""
+    shown, rest = counts[:LISTED_MAX], [n for _, n in counts[LISTED_MAX:]]
+    text = ", ".join(f"{name} {n}" for name, n in shown)
+    if not rest:
+        return text
+    each = f"{min(rest)}" if min(rest) == max(rest) else f"{min(rest)} to {max(rest)}"
+    return f"{text}, ... and {len(rest)} more with {each} each"
+
+
 def summary_text(summary: Summary, *, interrupted: bool = False) -> str:
     """The summary in a few lines."""
     good = summary.count - summary.failed
@@ -116,9 +130,9 @@ def summary_text(summary: Summary, *, interrupted: bool = False) -> str:
     lines = [head + (" (interrupted)" if interrupted else "")]
     for title, counts in (("pods", summary.by_pod), ("nodes", summary.by_node)):
         if counts:
-            lines.append(f"  {title:9}" + ", ".join(f"{name} {n}" for name, n in counts))
+            lines.append(f"  {title:9}" + _listed(counts))
     if summary.by_failure:
-        lines.append("  failures " + ", ".join(f"{name} {n}" for name, n in summary.by_failure))
+        lines.append("  failures " + _listed(summary.by_failure))
     if summary.p50_s is not None and summary.p99_s is not None:
         p50, p99 = summary.p50_s * 1000, summary.p99_s * 1000
         lines.append(f"  latency  p50 {p50:.1f} ms, p99 {p99:.1f} ms")

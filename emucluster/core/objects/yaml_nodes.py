@@ -17,7 +17,7 @@ _MAP, _SEQ = "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"
 _BOOLS = {"y": True, "yes": True, "true": True, "on": True}
 
 
-class _Loader(_Base):  # type: ignore[misc]
+class _Loader(_Base):
     """kubectl's scalars: no timestamps and no base-60 integers, and floats without a point."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
