@@ -89,6 +89,7 @@ class Cloud:
         info = await self._agents.call(
             machine.agent, "ConfigureLoadBalancer", spec, who=machine.name
         )
+        machine.told["addresses"] = list(info.addresses)
         if not info.address:
             info.address = machine.address
         if not info.agent:
