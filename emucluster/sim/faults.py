@@ -52,7 +52,10 @@ class Faults:
             self._ledger.clear(lease.id, now_s=now_s)
             raise
         self._note(f"{kind} {parsed}")
-        if for_s is not None:
+        if kind == "crash" and parsed.kind in ("pod", "control-plane"):
+            # Over at once: whoever watches over the process starts it again.
+            self._ledger.clear(lease.id, now_s=now_s)
+        elif for_s is not None:
             self._loop.call_later(for_s, lambda: self.clear(lease.id))
         return lease.id
 
