@@ -103,7 +103,7 @@ class Readiness:
                 objects += self._api.list(kind, self._namespace)
             if left := objects_missing(objects, with_cloud=self._with_cloud):
                 return left
-            self._version = self._api.list_at("EndpointSlice", self._namespace)[1]
+            self._version = self._routes_version()
             machines = self._lab.status().machines
             self._behind = {m.name: m for m in machines if m.kind in ("node", "load-balancer")}
         left = []
@@ -113,6 +113,18 @@ class Readiness:
             else:
                 del self._behind[machine.name]
         return left
+
+    def _routes_version(self) -> int:
+        """The newest change of what nodes route by.
+
+        Not the version of a list: that moves with every Lease, of which nodes are told nothing.
+        """
+        routes = [
+            obj
+            for kind in ("EndpointSlice", "Service")
+            for obj in self._api.list(kind, self._namespace)
+        ]
+        return max((int(obj.metadata.resource_version) for obj in routes), default=0)
 
     def _lag(self, machine: Machine) -> str:
         agent = AgentClient(machine, self._token)
