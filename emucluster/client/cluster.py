@@ -9,11 +9,12 @@ from typing import Any, Self, overload
 
 from emucluster.client.api import ApiClient, Applied
 from emucluster.client.caller import Client
+from emucluster.client.inside import environment
 from emucluster.client.instances import find
 from emucluster.client.lab import Fault, Flows, LabClient, Machine, Status
 from emucluster.client.manifests import Source, load
 from emucluster.client.ready import NotReady, Readiness, wait_until
-from emucluster.client.targets import gateway, parse_source
+from emucluster.core.addresses import Slice
 from emucluster.core.errors import NotFound, NotRunning, UsageError
 from emucluster.core.faults import check, parse_target
 from emucluster.core.objects import Object
@@ -218,19 +219,12 @@ class Session:
     def env(self, source: str, *, namespace: str | None = None) -> dict[str, str]:
         """The environment with which an unmodified gRPC client is inside, where `pod/NAME` is.
 
-        It names the pod's gateway as the proxy for everything: Service names, ClusterIPs, pod IPs.
+        It names the pod's gateway as the proxy for everything (Service names, ClusterIPs, pod IPs),
+        and the DNS server of its node as `EMUCLUSTER_DNS`. `node/NAME` does the same for a node.
+        Raises UsageError for `outside`, NotFound, NoRoute for a pod without an address.
         """
-        place = parse_source(source)
-        if place.kind == "outside":
-            raise UsageError(
-                "outside needs no environment: node and load balancer addresses are real"
-            )
-        ip, port = gateway(place, self.api, namespace or self.namespace)
-        # Not GRPC_ADDRESS_HTTP_PROXY beside them: grpc would apply it to the proxy's own address.
-        proxies = ("grpc_proxy", "http_proxy", "https_proxy")
-        names = [name for proxy in proxies for name in (proxy, proxy.upper())]
-        exceptions = dict.fromkeys(("no_proxy", "NO_PROXY", "no_grpc_proxy"), "")
-        return {**{name: f"http://{ip}:{port}" for name in names}, **exceptions}
+        addresses = Slice(self.record.slice)
+        return environment(source, self.api, namespace or self.namespace, addresses)
 
     def flows(self, *, since_s: float = 0.0, address: str = "", limit: int = 0) -> Flows:
         """Flow records of all hosts; see LabClient.flows."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 import pytest
 
 from emucluster.core.kubelet.commands import Exec, GrpcCheck, HttpGet, TcpConnect
 from emucluster.live.pods.checks import Outcome, Target, check
-from emucluster.live.pods.inside import inside_environment
+from emucluster.live.pods.inside import VARIABLES, inside_environment
 from emucluster.live.pods.logs import ContainerLog, read_log, rotate_if_large
 from tests.live.pods.pod_setup import run
 
@@ -108,6 +109,32 @@ def test_inside_variables_send_everything_through_the_pods_gateway() -> None:
         assert env[name] == "http://127.32.1.2:15001"
     assert env["no_proxy"] == env["NO_PROXY"] == ""
     assert env["GRPC_ADDRESS_HTTP_PROXY"] == "127.32.1.2:15001"
+    assert env["EMUCLUSTER_DNS"] == "127.16.0.1:1053"
+    assert set(env) == set(VARIABLES)
+
+
+def test_the_gateway_itself_is_no_address_that_grpc_proxies() -> None:
+    env = inside_environment(
+        "127.32.1.2", 15001, "127.16.0.1:1053", "10.96.0.0/12", "127.32.0.0/14"
+    )
+    enabled = [
+        IPv4Network(text) for text in env["GRPC_ADDRESS_HTTP_PROXY_ENABLED_ADDRESSES"].split(",")
+    ]
+
+    def proxied(address: str) -> bool:
+        return any(IPv4Address(address) in network for network in enabled)
+
+    assert not proxied("127.32.1.2")
+    for address in ("127.32.1.1", "127.32.1.3", "127.32.0.0", "127.35.255.255", "10.96.0.1"):
+        assert proxied(address)
+    for address in ("127.31.255.255", "127.36.0.0", "10.112.0.0", "127.16.0.1"):
+        assert not proxied(address)
+
+
+def test_a_node_gets_inside_by_a_gateway_that_is_no_pods_address() -> None:
+    env = inside_environment(
+        "127.16.0.1", 15001, "127.16.0.1:1053", "10.96.0.0/12", "127.32.0.0/14"
+    )
     assert env["GRPC_ADDRESS_HTTP_PROXY_ENABLED_ADDRESSES"] == "10.96.0.0/12,127.32.0.0/14"
 
 
