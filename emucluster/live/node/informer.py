@@ -76,6 +76,7 @@ class Informer:
             self.version = None
             if self._call is not None:
                 self._call.cancel()
+                self._call = None
         self._running.set()
 
     async def stop(self) -> None:
@@ -109,9 +110,11 @@ class Informer:
         if self.version is not None:
             request.after_version = self.version
         fresh: dict[tuple[str, str, str], Object] | None = {} if self.version is None else None
-        self._call = self._stub.Watch(request, metadata=self._metadata)
-        async for message in self._call:
+        call = self._call = self._stub.Watch(request, metadata=self._metadata)
+        async for message in call:
             await self._running.wait()
+            if self._call is not call:
+                return  # read before the machine went down: the new connection begins anew
             for event in message.events:
                 obj = codec.decode_json(event.json)
                 if fresh is not None:
