@@ -84,7 +84,7 @@ def test_t03_a_cluster_ip_cannot_be_reached_from_outside(
     pod_address = f"{pods(web)[0].status.pod_ip}:50051"
     ok(inside.run("service/web", emu.Plan(count=1)))
     for target in ("service/web", vip, pod_address, "web.default:80"):
-        with pytest.raises(NoRoute, match="inside the cluster|--from pod"):
+        with pytest.raises(NoRoute, match=r"inside the cluster|--from pod"):
             outside.call(target)
     for address in (vip, pod_address, "web.default.svc.cluster.local:80"):
         assert connect_status(outside.gateway, address) == 403
