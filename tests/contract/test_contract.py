@@ -187,6 +187,63 @@ def test_policy_local_drops_where_no_pod_is_and_refuses_where_none_is_anywhere(
     finally:
         runtime.delete("service", "solo")
         runtime.delete("deployment", "solo")
+        wait(runtime, lambda: not pods(runtime, "solo"), "solo is gone")
+
+
+def test_under_policy_local_a_load_balancer_uses_only_nodes_with_a_pod(
+    runtime: ClusterRuntime,
+) -> None:
+    """Their healthCheckNodePort says so."""
+    runtime.apply(SOLO.replace("type: NodePort", "type: LoadBalancer"))
+    try:
+        wait(runtime, lambda: ready_pods(runtime, "solo") == 1, "solo is ready")
+        home = pods(runtime, "solo")[0].spec.node_name or ""
+        wait(
+            runtime,
+            lambda: (
+                runtime.lb_targets("solo")
+                == {node: "healthy" if node == home else "unhealthy" for node in NODES}
+            ),
+            "the pod's node alone is in service",
+        )
+        found = calls(runtime, "service/solo", 8)
+        assert results(found) == {"ok": 8}
+        assert service(runtime, "solo").spec.health_check_node_port
+    finally:
+        runtime.delete("service", "solo")
+        runtime.delete("deployment", "solo")
+        wait(runtime, lambda: runtime.get("service", "solo") is None, "solo is gone")
+
+
+def test_losing_its_endpoints_a_service_refuses_new_connections_and_keeps_the_old(
+    runtime: ClusterRuntime,
+) -> None:
+    """F2: what was once chosen stays chosen."""
+    some = "apiVersion: v1\nkind: Service\nmetadata: {name: some}\nspec:\n" + (
+        "  selector: {app: web}\n  ports: [{port: 80, targetPort: 50051}]\n"
+    )
+    runtime.apply(some)
+    try:
+        wait(
+            runtime,
+            lambda: runtime.connect("service/some", source="pod/client", timeout_s=1.0).ok,
+            "it has endpoints",
+        )
+        held = runtime.open("service/some", source="pod/client")
+        served_by = held.call().pod
+        runtime.apply(some.replace("app: web", "app: nobody"))
+        wait(
+            runtime,
+            lambda: (
+                runtime.connect("service/some", source="pod/client", timeout_s=1.0).result
+                == "refused"
+            ),
+            "it has none",
+        )
+        assert held.call().pod == served_by
+        held.close()
+    finally:
+        runtime.delete("service", "some")
 
 
 # --- pods that come and go -----------------------------------------------------------------------
