@@ -181,14 +181,14 @@ class FlowIndex:
         """
         entries = self._by_entry[gateway]
         if own := [hop for hop in entries if hop.id == flow_id]:
-            return self.onwards(max(own, key=lambda hop: hop.start_s))
+            return self.onwards(max(own, key=lambda hop: hop.start_s), until_s=end_s)
         first = _only(
             hop
             for hop in entries
             if entry_key(hop) not in others
             and start_s - ENTRY_SKEW_S <= hop.start_s <= end_s + ENTRY_SKEW_S
         )
-        return UNKNOWN_PATH if first is None else self.onwards(first)
+        return UNKNOWN_PATH if first is None else self.onwards(first, until_s=end_s)
 
     def carried(self, gateway: Address, *, start_s: float, end_s: float) -> Path:
         """The path of a call that nobody answered, on a connection that calls share.
@@ -198,12 +198,18 @@ class FlowIndex:
         first = _only(
             hop for hop in self._by_entry[gateway] if _overlaps(hop, start_s, end_s, skew_s=0.0)
         )
-        return UNKNOWN_PATH if first is None else self.onwards(first)
+        return UNKNOWN_PATH if first is None else self.onwards(first, until_s=end_s)
 
-    def onwards(self, first: Hop) -> Path:
-        """The path that begins with `first`, as far as it went."""
+    def onwards(self, first: Hop, *, until_s: float) -> Path:
+        """The path that begins with `first`, as far as it had come at `until_s` (wall clock).
+
+        A connection attempt may outlive its call: a node that boots answers the SYNs of callers
+        who have long given up.
+        """
         hops = [first]
         while (after := self._after(hops[-1], hops)) is not None:
+            if after.start_s > until_s + CLOCK_SKEW_S:
+                return Path(tuple(hops))
             hops.append(after)
         is_cut = hops[-1].is_connected and hops[-1].leads_on
         return Path(tuple(hops), "end" if is_cut else "")

@@ -99,6 +99,14 @@ def test_a_hop_that_is_connected_to_another_one_without_a_record_is_not_the_end(
     assert not path.reached_pod
 
 
+def test_a_hop_that_began_after_its_caller_had_given_up_did_not_see_the_call() -> None:
+    late = replace(FAR_END, start_s=108.0)  # its node was dead, booted, and answered an old SYN
+    index = FlowIndex((EDGE, BALANCER, NODE_PORT, late))
+    path = index.entered(GATEWAY, start_s=100, end_s=105, flow_id=NO_ID, others=frozenset())
+    assert path.hops == (EDGE, BALANCER, NODE_PORT)
+    assert UNKNOWN not in path.labels()
+
+
 def test_connections_of_answered_calls_are_not_taken_for_those_of_failed_ones() -> None:
     other = replace(EDGE, in_peer=("127.0.0.1", 50002), out_local=None, out_peer=None)
     index = FlowIndex((*CHAIN, other))
