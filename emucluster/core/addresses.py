@@ -28,6 +28,15 @@ GATEWAY_PORT = 15001
 CLUSTER_DOMAIN = "cluster.local"
 
 
+def node_gateway(address: str, pod_cidr: str) -> str:
+    """Where the gateway of a node itself is served: at its address, unless others reach that.
+
+    A node with a machine's own address serves it at the first address of its pod range, for a
+    gateway asks nobody who he is: it is for processes of the same machine alone.
+    """
+    return address if address.startswith("127.") else f"{pod_cidr.rsplit('.', 1)[0]}.1"
+
+
 @dataclass(frozen=True, slots=True)
 class Slice:
     """The addresses of one cluster; `index` is 0 to 7.

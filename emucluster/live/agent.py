@@ -101,7 +101,7 @@ def flow_message(flow: Flow) -> lab_pb2.Flow:
         closed_by=flow.closed_by,
         how=flow.how,
         reason=flow.reason,
-        asked=getattr(flow, "asked", ""),
+        asked=flow.asked,
         cluster_ip=flow.cluster_ip,
     )
     for name in ("in_peer", "in_local", "out_local", "out_peer"):

@@ -36,6 +36,8 @@ class Flow:
     cluster_ip: str = ""
     """`IP:port` of the Service port that kube-proxy resolved the connection to, also where the
     client dialled a nodePort; empty where the hop chose no endpoint."""
+    asked: str = ""
+    """`IP:port` that the client meant, where the listener stands in for another address."""
     out_local: Address | None = None
     out_peer: Address | None = None
     end_s: float | None = None

@@ -104,18 +104,20 @@ def listen(
     *,
     token: bytes,
     hop: str = "tunnel",
+    record: bool = True,
     window_s: float = REPLAY_WINDOW_S,
     backlog: int = BACKLOG,
 ) -> Listener:
     """Serve the far end of tunnels at `address`:`port` (6081 on a node).
 
     `resolve(arrival)` is synchronous and gives the real destination; a Route without a source dials
-    from the header's source address. Raises OSError when the port is taken.
+    from the header's source address. Without `record`, flows through it leave no record.
+    Raises OSError when the port is taken.
     """
     guard = ReplayGuard(window_s)
 
     def accepted(sock: socket.socket, client: Address, local: Address) -> None:
-        connection = forwarding.admit(sock, client, local, hop=hop)
+        connection = forwarding.admit(sock, client, local, hop=hop, record=record)
         if connection is not None:
             forwarding.run(connection, _serve(forwarding, connection, resolve, token, guard))
 

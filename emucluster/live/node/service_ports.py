@@ -11,6 +11,7 @@ from emucluster.live.network import healthz
 from emucluster.live.network.forwarder import Forwarding
 from emucluster.live.network.healthz import Answer
 from emucluster.live.network.listener import Listener
+from emucluster.live.node.published_ports import PublishedPorts
 from emucluster.live.node.routing import Routing
 
 log = logging.getLogger("emucluster.service_ports")
@@ -19,11 +20,18 @@ log = logging.getLogger("emucluster.service_ports")
 class ServicePorts:
     """NodePort listeners at `address`, each healthCheckNodePort, and :10256/healthz.
 
-    A port that cannot be bound is logged, and tried again when its Service changes.
+    A port that cannot be bound is logged, and tried again when its Service changes. With
+    `published`, each is served at the machine's address as well.
     """
 
     def __init__(
-        self, forwarding: Forwarding, address: str, proxy: NodeProxy, routing: Routing
+        self,
+        forwarding: Forwarding,
+        address: str,
+        proxy: NodeProxy,
+        routing: Routing,
+        *,
+        published: PublishedPorts | None = None,
     ) -> None:
         self._forwarding = forwarding
         self._address = address
@@ -31,7 +39,10 @@ class ServicePorts:
         self._routing = routing
         self._node_ports: dict[int, Listener] = {}
         self._health_ports: dict[int, Listener] = {}
+        self._published = published
         healthz.listen(forwarding, address, HEALTHZ_PORT, self._healthz)
+        if published is not None:
+            published.health(HEALTHZ_PORT, self._healthz)
 
     def sync(self) -> None:
         """Carry out the changes that kube-proxy has noted since the last call."""
@@ -50,6 +61,8 @@ class ServicePorts:
         for ports in (self._node_ports, self._health_ports):
             if port in ports:
                 self._forwarding.close_listener(ports.pop(port))
+        if self._published is not None:
+            self._published.close(port)
 
     def _open(self, port: int, wanted: Listen) -> None:
         try:
@@ -66,6 +79,13 @@ class ServicePorts:
                     service=str(wanted.service.service),
                 )
             self._node_ports[port].set_mode(wanted.mode)
+            if self._published is not None:
+                self._published.node_port(
+                    port,
+                    self._routing.node_port,
+                    service=str(wanted.service.service),
+                    mode=wanted.mode,
+                )
         except OSError as error:
             log.error("port %d cannot be opened: %s", port, error)
 
@@ -74,6 +94,8 @@ class ServicePorts:
             answer = self._proxy.service_health(port, now_s())
             return _http(answer) if answer is not None else Answer(503, {}, b"")
 
+        if self._published is not None:
+            self._published.health(port, check)
         return healthz.listen(self._forwarding, self._address, port, check)
 
     def _healthz(self, path: str) -> Answer:
