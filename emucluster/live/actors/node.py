@@ -23,7 +23,8 @@ class WorkerNode:
     """Kubelet, kube-proxy, tunnel, gateways, DNS and Agent of one node.
 
     `config`: cluster, slice, number, name, zone, address, pod_cidr, directory, token, speed,
-    packing, api, stand_in, outside, several_hosts, kube_proxy_mode, and optionally `tunnel`.
+    packing, api, stand_in, outside, several_hosts, kube_proxy_mode, and optionally `tunnel`,
+    `machine_address` and `publish` (see `NodeConfig`).
     """
 
     def __init__(self, config: dict[str, Any]) -> None:
@@ -46,9 +47,11 @@ class WorkerNode:
             logs=self._logs,
         )
         lab_pb2_grpc.add_AgentServicer_to_server(agent, self._server)
-        port = bind(self._server, config.address, AGENT_PORT)
+        place = f"{config.address}:{bind(self._server, config.address, AGENT_PORT)}"
+        if config.publish:
+            place = f"{config.machine_address}:{bind(self._server, config.machine_address, 0)}"
         await self._server.start()
-        return {"pid": os.getpid(), "agent": f"{config.address}:{port}"}
+        return {"pid": os.getpid(), "agent": place}
 
     async def stop(self, grace_s: float) -> None:
         """Stop pods, then the node."""
@@ -85,6 +88,8 @@ def _node_config(config: dict[str, Any]) -> NodeConfig:
         stand_in=bool(config.get("stand_in")),
         several_hosts=bool(config.get("several_hosts")),
         tunnel=config.get("tunnel") or default_tunnel(address),
+        machine_address=config.get("machine_address") or "",
+        publish=bool(config.get("publish")),
         outside=dict(config.get("outside") or {}),
     )
 
@@ -100,10 +105,13 @@ def _runtime(config: NodeConfig) -> PodRuntime:
 
 
 def _spawn_pod_actor(pod_config: dict[str, Any]) -> Any:
-    """Ask Ray for a process for a pod; it dies with this node's process."""
+    """Ask Ray for a process for a pod, on this very machine; it dies with this node's process."""
     import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     from emucluster.live.actors.pod import PodActor
 
-    actor = ray.remote(PodActor).options(num_cpus=0, max_restarts=0).remote(pod_config)
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    options = {"num_cpus": 0, "max_restarts": 0, "scheduling_strategy": here}
+    actor = ray.remote(PodActor).options(**options).remote(pod_config)
     return actor, actor.start.remote()

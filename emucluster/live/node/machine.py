@@ -7,12 +7,18 @@ node, so that none of them can give the node's death away.
 
 import logging
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from emucluster.core.addresses import DNS_PORT, GATEWAY_PORT, TUNNEL_PORT, Slice
+from emucluster.core.addresses import (
+    DNS_PORT,
+    GATEWAY_PORT,
+    TUNNEL_PORT,
+    Slice,
+    node_gateway,
+)
 from emucluster.core.dns.records import DnsView
 from emucluster.core.durations import Speed
 from emucluster.core.errors import EmuclusterError
@@ -22,17 +28,20 @@ from emucluster.core.kubelet.kubelet import Kubelet, ObjectEvent
 from emucluster.core.kubelet.settings import KubeletSettings
 from emucluster.core.kubeproxy.choose import NodeProxy
 from emucluster.core.kubeproxy.table import RouteTable
-from emucluster.core.objects import Object, Pod
+from emucluster.core.objects import Node, Object, Pod
 from emucluster.live.clock import now_s, stamp
 from emucluster.live.dns_server import DnsServer
 from emucluster.live.network import gateway, tunnel
 from emucluster.live.network.forwarder import Forwarding
 from emucluster.live.network.listener import Listener
-from emucluster.live.network.routes import GatewayDecision
+from emucluster.live.network.routes import Decision, GatewayDecision, Refuse, Route
 from emucluster.live.network.sockets import Address
+from emucluster.live.node import annotations
+from emucluster.live.node.announcer import Announcer
 from emucluster.live.node.informer import Informer
 from emucluster.live.node.kubelet_driver import KubeletDriver
 from emucluster.live.node.pod_logs import stream_logs
+from emucluster.live.node.published_ports import PublishedPorts
 from emucluster.live.node.routing import Caller, Routing
 from emucluster.live.node.service_ports import ServicePorts
 from emucluster.live.pods.runtime import PodRuntime
@@ -64,7 +73,12 @@ class NodeConfig:
     stand_in: bool
     several_hosts: bool
     tunnel: str
+    """host:port of the tunnel; port 0 lets the kernel choose one, which is then announced."""
     outside: dict[str, str]
+    machine_address: str = ""
+    """With several hosts, the address by which other machines reach this one."""
+    publish: bool = False
+    """Whether `address` is in 127.0.0.0/8 while other machines are there."""
 
 
 class Machine:
@@ -81,11 +95,11 @@ class Machine:
         self._proxy = NodeProxy(config.name, self._table, mode=config.kube_proxy_mode, rng=rng)
         self._dns = DnsView(outside=config.outside)
         self._dns_server = DnsServer(self._dns, config.address, DNS_PORT)
-        gateway_ip = config.pod_cidr.rsplit(".", 1)[0] + ".1"
+        self._pod_gateway_ip = config.pod_cidr.rsplit(".", 1)[0] + ".1"
         self.routing = Routing(
             node_name=config.name,
             address=config.address,
-            masquerade_ip=gateway_ip if config.several_hosts else config.address,
+            masquerade_ip=self._pod_gateway_ip if config.several_hosts else config.address,
             slice_=config.slice,
             proxy=self._proxy,
             dns=self._dns,
@@ -93,8 +107,10 @@ class Machine:
             token=config.token,
             outside=config.outside,
             rng=rng,
+            machine_address=config.machine_address,
         )
         self._channel = connect_aio(config.api)
+        self._announcer = Announcer(self._channel, config.token, config.name, rng=rng)
         self._kubelet = Kubelet(config.name, _kubelet_settings(config), rng=rng)
         self.kubelet = KubeletDriver(
             self._kubelet,
@@ -121,18 +137,60 @@ class Machine:
         config = self.config
         await self._runtime.start()
         await self._dns_server.start()
-        self.ports = ServicePorts(self.forwarding, config.address, self._proxy, self.routing)
-        tunnel_ip, _, tunnel_port = config.tunnel.rpartition(":")
-        tunnel.listen(
+        self.ports = ServicePorts(
             self.forwarding,
-            tunnel_ip,
-            int(tunnel_port),
-            lambda arrival: self.routing.tunnelled(arrival.destination, arrival.source),
-            token=config.token.encode(),
+            config.address,
+            self._proxy,
+            self.routing,
+            published=self._published_ports() if config.publish else None,
         )
-        self._open_gateway(Caller("node", config.address, "default"))
+        self._open_tunnels()
+        node_ip = node_gateway(config.address, config.pod_cidr)
+        self._open_gateway(Caller("node", node_ip, "default"))
+        self._announcer.start()
         self.informer.start()
         self.kubelet.start()
+
+    def _published_ports(self) -> PublishedPorts:
+        def announce(ports: Mapping[int, Address]) -> None:
+            self._announcer.announce(annotations.PUBLISHED, annotations.encode_ports(ports))
+
+        config = self.config
+        return PublishedPorts(self.forwarding, config.address, config.machine_address, announce)
+
+    def _open_tunnels(self) -> None:
+        """The tunnel from other nodes; on several hosts another one, from the keeper's machine.
+
+        By the latter a client there stands with a pod here: it leads to gateways and nowhere else,
+        and is not part of the path that its traffic then takes.
+        """
+        config, token = self.config, self.config.token.encode()
+        ip, _, port = config.tunnel.rpartition(":")
+        listener = tunnel.listen(
+            self.forwarding,
+            ip,
+            int(port),
+            lambda arrival: self.routing.tunnelled(arrival.destination, arrival.source),
+            token=token,
+        )
+        if listener.port != TUNNEL_PORT:
+            self._announcer.announce(annotations.TUNNEL, f"{ip}:{listener.port}")
+        if config.machine_address:
+            door = tunnel.listen(
+                self.forwarding,
+                config.machine_address,
+                0,
+                lambda arrival: self._to_gateway(arrival.destination),
+                token=token,
+                record=False,
+            )
+            place = f"{config.machine_address}:{door.port}"
+            self._announcer.announce(annotations.GATEWAYS, place)
+
+    def _to_gateway(self, destination: Address) -> Decision:
+        if destination[0] in self._gateways and destination[1] == GATEWAY_PORT:
+            return Route(destination, source=self._pod_gateway_ip)
+        return Refuse(f"no gateway at {destination[0]}:{destination[1]}")
 
     def logs(
         self,
@@ -158,6 +216,7 @@ class Machine:
     async def stop(self, grace_s: float) -> None:
         """End pods, then everything else."""
         await self.informer.stop()
+        await self._announcer.stop()
         await self.kubelet.stop()
         await self._runtime.stop(grace_s)
         await self._dns_server.close()
@@ -185,6 +244,7 @@ class Machine:
             return await self._break_pod(lease, target.namespace, target.name)
         self.kubelet.halt()
         self.informer.pause()
+        self._announcer.halt(True)
         self._dns_server.set_mode("silent")
         match lease.kind:
             case "power-off":
@@ -210,6 +270,7 @@ class Machine:
             await self._mend_pod(lease, target.namespace, target.name)
             return
         was, self.power, self.mechanism = self.power, "running", ""
+        self._announcer.halt(False)
         if was == "frozen":
             await self._runtime.thaw_all()
             self.forwarding.resume()
@@ -257,6 +318,8 @@ class Machine:
         self._table.handle(type_, obj)
         self._dns.handle(type_, obj)
         self.routing.take_object(type_, obj)
+        if isinstance(obj, Node) and type_ != "DELETED":
+            self._announcer.take(obj)
         self.ports.sync()
         self._proxy.health.updated(stamp=stamp())
         self.kubelet.take_object(type_, obj)

@@ -31,11 +31,10 @@ from emucluster.live.network.routes import (
     Tunnel,
 )
 from emucluster.live.network.sockets import Address
+from emucluster.live.node import annotations
 
 log = logging.getLogger("emucluster.routing")
 
-TUNNEL_ANNOTATION = "emucluster.dev/tunnel"
-"""`host:port` of a node's tunnel where that is not its InternalIP at 6081."""
 NODE_PORTS = range(30000, 32768)
 _SERVICES = IPv4Network(SERVICE_CIDR)
 
@@ -58,6 +57,8 @@ class Peer:
 
     address: str
     tunnel: Address
+    published: Mapping[int, Address]
+    """Where ports of its address are reached instead; see `annotations`."""
 
 
 class Routing:
@@ -65,6 +66,9 @@ class Routing:
 
     `masquerade_ip` is what pods see as source where Kubernetes would apply SNAT: the node's
     address, or with several hosts the gateway of its pod range, as a VXLAN device would show.
+    `machine_address` is set with several hosts: from there other machines are dialled, since an
+    address of 127.0.0.0/8 cannot be a source beyond its own machine. Nor can a foreign address be
+    one here: a pod sees clients from other machines as the gateway of its node's range.
     """
 
     def __init__(
@@ -80,7 +84,9 @@ class Routing:
         token: str,
         outside: Mapping[str, str],
         rng: random.Random,
+        machine_address: str = "",
     ) -> None:
+        self._machine_address = machine_address
         self._name = node_name
         self._address = address
         self._masquerade_ip = masquerade_ip
@@ -112,8 +118,12 @@ class Routing:
         address = next((a.address for a in addresses if a.type == "InternalIP"), None)
         if address is None:
             return
-        tunnel = (obj.metadata.annotations or {}).get(TUNNEL_ANNOTATION)
-        self._peers[name] = Peer(address, _address(tunnel) if tunnel else (address, TUNNEL_PORT))
+        notes = obj.metadata.annotations or {}
+        self._peers[name] = Peer(
+            address,
+            annotations.decode_address(notes.get(annotations.TUNNEL, "")) or (address, TUNNEL_PORT),
+            annotations.decode_ports(notes.get(annotations.PUBLISHED, "")),
+        )
         self._node_by_ip[address] = name
         if obj.spec and obj.spec.pod_cidr:
             self._node_by_cidr[_prefix(obj.spec.pod_cidr)] = name
@@ -177,7 +187,8 @@ class Routing:
             choice = self._proxy.choose_node_port(port, caller.ip, now_s(), origin=caller.kind)
             return self._decision(choice, caller.ip, hop="node-port")
         if port in NODE_PORTS or port == HEALTHZ_PORT:
-            return Route((ip, port), source=self._address, hop="pod-ip")
+            at = self._peers[self._node_by_ip[ip]].published.get(port, (ip, port))
+            return Route(at, source=self._source_to(at[0]), hop="pod-ip")
         return Deny(f"{ip}:{port}: nodes serve nodePorts and {HEALTHZ_PORT} only")
 
     # --- from another node, through the tunnel
@@ -209,6 +220,8 @@ class Routing:
         self, ip: str, port: int, node: str | None, source: str, hop: str, service: str
     ) -> Decision:
         endpoint = f"{ip}:{port}"
+        if self._machine_address and not source.startswith("127."):
+            source = self._masquerade_ip
         if node == self._name:
             real = self._real_port(ip, port)
             if real is None:
@@ -217,10 +230,16 @@ class Routing:
         peer = self._peers.get(node or "")
         if peer is None or hop == "tunnel":
             return Drop(f"no route to {endpoint}", service)
-        via = Tunnel(peer.tunnel, self._token, source=self._address)
+        via = Tunnel(peer.tunnel, self._token, source=self._source_to(peer.tunnel[0]))
         return Route(
             (ip, port), source=source, via=via, hop=hop, service=service, endpoint=endpoint
         )
+
+    def _source_to(self, ip: str) -> str:
+        """Whence this node itself dials `ip`."""
+        if self._machine_address and not ip.startswith("127."):
+            return self._machine_address
+        return self._address
 
     def _owner(self, ip: str) -> str | None:
         return self._node_by_cidr.get(_prefix(ip))
