@@ -16,7 +16,7 @@ $(STAMP): pyproject.toml
 	@touch $(STAMP)
 
 demo: install
-	@$(BIN)/python examples/demo.py
+	@$(BIN)/python -m examples.demo $(ARGS)
 
 test: install
 	$(BIN)/python -m pytest -m "not slow"

@@ -1,0 +1,1 @@
+"""`make demo`: every kind of Service, called, broken and measured; `python -m examples.demo`."""
