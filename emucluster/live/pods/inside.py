@@ -13,6 +13,7 @@ VARIABLES = (
     *EXCEPTION_VARIABLES,
     "GRPC_ADDRESS_HTTP_PROXY",
     "GRPC_ADDRESS_HTTP_PROXY_ENABLED_ADDRESSES",
+    "JDK_JAVA_OPTIONS",
     "EMUCLUSTER_DNS",
 )
 """All that `inside_environment` sets."""
@@ -32,6 +33,9 @@ def inside_environment(
     does so even to the address of a proxy, which must therefore not be among those enabled, else
     the CONNECT for a name would ask the gateway for the gateway itself.
 
+    Java reads no proxy variables; its launcher (JDK 9 and later) reads JDK_JAVA_OPTIONS. An empty
+    http.nonProxyHosts is what lets it proxy loopback addresses, as pods' are on one machine.
+
     Exceptions are empty rather than absent, so that none of the user's own remain in force.
     """
     gateway = f"{pod_ip}:{gateway_port}"
@@ -42,6 +46,9 @@ def inside_environment(
     enabled = (service_cidr, *_without(IPv4Network(pod_cidr), IPv4Network(pod_ip)))
     env["GRPC_ADDRESS_HTTP_PROXY"] = gateway
     env["GRPC_ADDRESS_HTTP_PROXY_ENABLED_ADDRESSES"] = ",".join(map(str, enabled))
+    env["JDK_JAVA_OPTIONS"] = (
+        f"-Dhttps.proxyHost={pod_ip} -Dhttps.proxyPort={gateway_port} -Dhttp.nonProxyHosts="
+    )
     env["EMUCLUSTER_DNS"] = dns
     return env
 
