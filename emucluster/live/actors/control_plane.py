@@ -45,7 +45,7 @@ class ControlPlane:
         return {
             "pid": os.getpid(),
             "api": f"{self._address}:{API_PORT}",
-            "dns": f"{self._address}:{DNS_PORT}",
+            "dns": f"{self._address}:{self._dns_port}",
         }
 
     async def stop(self, grace_s: float) -> None:
@@ -64,6 +64,10 @@ class ControlPlane:
         bind_host = self._config.get("host_bind")
         return str(bind_host or Slice(self._config["slice"]).control_plane)
 
+    @property
+    def _dns_port(self) -> int:
+        return int(self._config.get("dns_port") or DNS_PORT)
+
     async def _start(self, directory: Path) -> None:
         config = self._config
         self._cloud = Cloud(config["lab"], config["token"])
@@ -79,7 +83,7 @@ class ControlPlane:
         view = DnsView(outside=dict(config.get("outside") or {}))
         self._feed = DnsFeed(driver, view)
         self._feed.start()
-        self._dns = DnsServer(view, self._address, DNS_PORT)
+        self._dns = DnsServer(view, self._address, self._dns_port)
         await self._dns.start()
         self._server = make_server(config["token"])
         api_pb2_grpc.add_ApiServicer_to_server(Api(driver), self._server)

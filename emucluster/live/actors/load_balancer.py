@@ -20,8 +20,9 @@ from emucluster.live.rpc.server import bind, make_server
 class LoadBalancer:
     """One Service's load balancer at `address`, with its Agent at port 10250 of it.
 
-    `config`: cluster, namespace, service, address, directory, token, speed, several_hosts. What to
-    serve comes by `ConfigureLoadBalancer`; until then nothing listens.
+    `config`: cluster, namespace, service, address, directory, token, speed, and with several
+    hosts machine_address. What to serve comes by `ConfigureLoadBalancer`; until then nothing
+    listens.
     """
 
     def __init__(self, config: dict[str, Any]) -> None:
@@ -82,7 +83,7 @@ class LoadBalancer:
                 config["address"],
                 spec,
                 speed=Speed(config["speed"]),
-                foreign_sources=bool(config.get("several_hosts")),
+                machine_address=config.get("machine_address") or "",
             )
         else:
             self._balancer.configure(spec)

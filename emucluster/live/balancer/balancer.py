@@ -39,7 +39,8 @@ class Balancer:
     """Serves one Service of type LoadBalancer at `address`.
 
     With cross-zone off, each zone has an address of its own: the third byte of `address` plus the
-    zone's rank from 1.
+    zone's rank from 1. With several machines, `machine_address` is what targets elsewhere are
+    dialled from: neither a client's address nor one of 127.0.0.0/8 can be a source to there.
     """
 
     def __init__(
@@ -49,14 +50,14 @@ class Balancer:
         spec: Any,
         *,
         speed: Speed,
-        foreign_sources: bool,
+        machine_address: str = "",
     ) -> None:
         self.name = forwarding.host
         self.address = address
         self.history: list[dict[str, Any]] = []
         self.forwarding = forwarding
         self._speed = speed
-        self._foreign_sources = foreign_sources
+        self._machine_address = machine_address
         self._spec = spec
         self._policy = self._resolve(spec)
         self._take_idle_timeout()
@@ -224,18 +225,23 @@ class Balancer:
         chosen = self._machine.choose(client[0], client[1], local[1], zone=zone)
         if isinstance(chosen, NoTarget):
             return Drop(chosen.reason) if chosen.how == "drop" else Refuse(chosen.reason)
-        source = self.address
-        if self._policy.preserves_client_ip and not self._foreign_sources:
-            source = client[0]
+        destination = self._real(chosen.name, chosen.address, chosen.port)
+        keeps = self._policy.preserves_client_ip and not self._machine_address
         return Route(
-            destination=self._real(chosen.name, chosen.address, chosen.port),
-            source=source,
+            destination=destination,
+            source=client[0] if keeps else self._source_to(destination),
             endpoint=f"{chosen.address}:{chosen.port}",
             dial_timeout_s=self._policy.dial_timeout_s or DIAL_TIMEOUT_S,
         )
 
     def _real(self, node: str, address: str, port: int) -> Address:
         return self._published.get((node, port), (address, port))
+
+    def _source_to(self, destination: Address) -> str:
+        """Whence the load balancer itself dials."""
+        if self._machine_address and not destination[0].startswith("127."):
+            return self._machine_address
+        return self.address
 
     # --- health checks
 
@@ -286,7 +292,7 @@ class Balancer:
     async def _probe(self, command: SendProbe) -> None:
         epoch = self._epoch
         address = self._real(command.name, command.address, command.port)
-        result = await check(command, address, source=self.address)
+        result = await check(command, address, source=self._source_to(address))
         if epoch != self._epoch:
             return
         if self._halted:

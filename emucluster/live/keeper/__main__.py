@@ -4,8 +4,10 @@ import asyncio
 import logging
 import os
 import resource
+import socket
 import subprocess
 import sys
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import msgspec
@@ -51,6 +53,7 @@ def run(settings: KeeperSettings, pipe: ReadyPipe) -> None:
         pipe.progress(f"joining Ray at {settings.ray_address}")
         address = join(settings.ray_address, namespace, pipe)
     hosts = ray_head.hosts() if settings.ray_address else [ray_head.private_host()]
+    check_bind(settings.bind, several_hosts=len(hosts) > 1)
     if len(hosts) > 1 and settings.bind is None:
         raise UsageError(
             f"Ray at {settings.ray_address} has {len(hosts)} hosts: --bind ADDR must say at which "
@@ -68,6 +71,21 @@ def run(settings: KeeperSettings, pipe: ReadyPipe) -> None:
         runner.run(live())
     if settings.ray_address is not None:
         leave()
+
+
+def check_bind(bind: str | None, *, several_hosts: bool) -> None:
+    """Raises `UsageError` unless `bind` is one address of this machine, which others may dial."""
+    if bind is None:
+        return
+    try:
+        address = IPv4Address(bind)
+        socket.create_server((bind, 0)).close()
+    except ValueError:
+        raise UsageError(f"--bind {bind}: expected an IPv4 address") from None
+    except OSError as error:
+        raise UsageError(f"--bind {bind}: not an address of this machine: {error}") from None
+    if address.is_unspecified or (several_hosts and address.is_loopback):
+        raise UsageError(f"--bind {bind}: other machines cannot dial that; name one address")
 
 
 def join(address: str, namespace: str, pipe: ReadyPipe) -> str:

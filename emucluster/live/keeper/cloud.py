@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any
 
 from google.protobuf import json_format
@@ -11,8 +12,10 @@ from emucluster.core.addresses import Slice
 from emucluster.core.errors import EmuclusterError, ServiceUnavailable
 from emucluster.live.keeper import plan
 from emucluster.live.keeper.agents import Agents
+from emucluster.live.keeper.belief import Belief
 from emucluster.live.keeper.machines import Machine, Machines
 from emucluster.live.keeper.settings import KeeperSettings
+from emucluster.live.network.sockets import Address
 from emucluster.live.rpc.pb import lab_pb2
 
 DELETE_GRACE_S = 1.0
@@ -43,6 +46,9 @@ class Cloud:
         several_hosts: bool,
         ray_id: str | None,
     ) -> None:
+        self._belief: Belief | None = None
+        self._specs: dict[str, Any] = {}
+        self._told: dict[str, Any] = {}
         self._settings = settings
         self._machines = machines
         self._agents = agents
@@ -65,6 +71,7 @@ class Cloud:
                     await self._machines.remove(machine, grace_s=0.0)
                     raise
             machine.late = _late(spec)
+            self._specs[name] = spec
             if machine.state != "running":
                 return lab_pb2.LoadBalancerInfo(
                     address=machine.address, agent=machine.agent, state=machine.state
@@ -76,19 +83,70 @@ class Cloud:
         name = machine_name(namespace, service)
         async with self._locks[name]:
             machine = self._machines.get(name)
+            self._specs.pop(name, None)
+            self._told.pop(name, None)
             if machine is not None:
                 await self._machines.remove(machine, grace_s=DELETE_GRACE_S)
+
+    def follow(self, belief: Belief) -> None:
+        """Learn from `belief` where targets on other machines are reached; see `refresh`."""
+        self._belief = belief
+
+    async def refresh(self) -> None:
+        """Tell load balancers where their targets are reached now."""
+        for name in list(self._specs):
+            async with self._locks[name]:
+                machine, spec = self._machines.get(name), self._specs.get(name)
+                if machine is None or spec is None or machine.state != "running":
+                    continue
+                if self._told.get(name) == self._reachable(spec):
+                    continue
+                try:
+                    await self._configure(machine, spec)
+                except EmuclusterError as error:
+                    log.warning("%s: not told where its targets are: %s", name, error)
 
     async def revive(self, machine: Machine) -> None:
         """Bring a dead load balancer back: same address, what was last asked for."""
         async with self._locks[machine.name]:
             if machine.state == "gone":
                 await self._machines.restart(machine)
+                if (spec := self._specs.get(machine.name)) is not None:
+                    await self._configure(machine, spec)
+
+    def _reachable(self, spec: Any) -> Any:
+        """`spec` with the places of its targets, less those that have none yet.
+
+        A node that shares its machine is no target before it has announced its ports: at its own
+        address a health check would find nobody, or somebody else.
+        """
+        full = lab_pb2.LoadBalancerSpec()
+        full.CopyFrom(spec)
+        del full.targets[:]
+        for target in spec.targets:
+            ports = self._published(target.node)
+            if ports is not None and any(port.node_port not in ports for port in spec.ports):
+                continue
+            copy = full.targets.add()
+            copy.CopyFrom(target)
+            for port, (ip, at) in (ports or {}).items():
+                copy.published[port].ip, copy.published[port].port = ip, at
+        return full
+
+    def _published(self, node: str) -> Mapping[int, Address] | None:
+        """Where the node's ports are reached; None: at its own address."""
+        machine = self._machines.get(node)
+        if self._belief is None or machine is None or not machine.config.get("publish"):
+            return None
+        place = self._belief.node(node)
+        return place.published if place is not None else {}
 
     async def _configure(self, machine: Machine, spec: Any) -> Any:
+        full = self._reachable(spec)
         info = await self._agents.call(
-            machine.agent, "ConfigureLoadBalancer", spec, who=machine.name
+            machine.agent, "ConfigureLoadBalancer", full, who=machine.name
         )
+        self._told[machine.name] = full
         machine.told["addresses"] = list(info.addresses)
         if not info.address:
             info.address = machine.address

@@ -1,13 +1,25 @@
-"""What each actor is told: names, addresses, zones and hosts. Pure: no Ray, no sockets."""
+"""What each actor is told: names, addresses, zones and hosts. Pure: no Ray, no sockets.
 
+On one machine everybody has an address of his own in 127.0.0.0/8. On several, what others must
+reach is at machines' addresses: Lab, Api and DNS at `--bind`; a node that has its machine to itself
+at its machine's address, as in a real cluster. Nodes that share a machine, and load balancers, keep
+their addresses in 127.0.0.0/8, by which the cluster knows them; the former publish what others need
+(see `live.node.annotations`), the latter are beside the edge, which publishes what
+outsiders may reach.
+"""
+
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from emucluster.core.addresses import API_PORT, LAB_PORT, Slice
+from emucluster.core.addresses import API_PORT, DNS_PORT, LAB_PORT, Slice
 from emucluster.live.keeper.ray_head import Host
 from emucluster.live.keeper.settings import KeeperSettings
+
+HOST_DNS_PORT = 10053
+"""The control plane's DNS at `--bind`, where a node that has the machine to itself has 1053."""
 
 
 def lab_bind(settings: KeeperSettings, *, several_hosts: bool) -> tuple[str, int]:
@@ -27,6 +39,7 @@ def control_plane(settings: KeeperSettings, *, lab: str, several_hosts: bool) ->
         "host_bind": address or Slice(settings.slice).control_plane,
         "address": address or Slice(settings.slice).control_plane,
         "api_port": API_PORT,
+        "dns_port": HOST_DNS_PORT if several_hosts else DNS_PORT,
         "cloud": settings.cloud,
         "zones": settings.zones,
         "nodes": settings.nodes,
@@ -63,13 +76,17 @@ def _node(
     addresses = Slice(settings.slice)
     several = len(hosts) > 1
     name = f"node-{number}"
+    machine_address = (settings.bind or host.address) if host.here else host.address
     zone_index = hosts.index(host) if several else number - 1
     return {
         **_shared(settings, several_hosts=several),
         "number": number,
         "name": name,
         "zone": settings.zones[zone_index % len(settings.zones)],
-        "address": host.address if alone else addresses.node(number),
+        "address": machine_address if alone else addresses.node(number),
+        "machine_address": machine_address if several else "",
+        "publish": several and not alone,
+        **({"tunnel": f"{machine_address}:0"} if several and not alone else {}),
         "pod_cidr": addresses.pod_cidr(number),
         "directory": _directory(settings, name, host),
         "remove_directory": not host.here,
@@ -91,6 +108,7 @@ def load_balancer(
         "address": address,
         "directory": str(Path(settings.directory) / "lb" / f"{namespace}.{service}"),
         "preset": settings.cloud,
+        "machine_address": settings.bind if several_hosts else "",
     }
 
 
@@ -98,7 +116,8 @@ def _directory(settings: KeeperSettings, name: str, host: Host) -> str:
     """Other hosts do not have the instance's directory, so nodes there bring and remove one."""
     if host.here:
         return str(Path(settings.directory) / "nodes" / name)
-    return f"/tmp/emu-{settings.name}-{settings.token[:8]}/{name}"
+    mark = hashlib.sha256(settings.token.encode()).hexdigest()[:8]
+    return f"/tmp/emu-{settings.name}-{mark}-{name}"
 
 
 def _shared(settings: KeeperSettings, *, several_hosts: bool) -> dict[str, Any]:

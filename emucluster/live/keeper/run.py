@@ -13,6 +13,7 @@ from emucluster.core.errors import ClusterError
 from emucluster.live.clock import wall_s
 from emucluster.live.keeper import plan
 from emucluster.live.keeper.agents import Agents
+from emucluster.live.keeper.belief import Belief, Entrance
 from emucluster.live.keeper.cloud import Cloud
 from emucluster.live.keeper.edge import Edge
 from emucluster.live.keeper.faults import Faults
@@ -23,6 +24,7 @@ from emucluster.live.keeper.ready import ReadyPipe
 from emucluster.live.keeper.settings import ClusterRecord, KeeperSettings
 from emucluster.live.keeper.warden import started_ticks
 from emucluster.live.network import packet_filter
+from emucluster.live.network.sockets import Address
 from emucluster.live.rpc.pb import lab_pb2, lab_pb2_grpc
 from emucluster.live.rpc.server import bind, make_server
 
@@ -54,7 +56,10 @@ class Keeper:
             ray_id=self._here,
         )
         self._faults = Faults(self._machines, self._agents, self._cloud)
-        self._edge = Edge(Slice(settings.slice), self._machines)
+        self._edge = Edge(Slice(settings.slice), self._machines, bind=settings.bind)
+        self._belief: Belief | None = None
+        self._refreshing: asyncio.Task[None] | None = None
+        self._stale = False
         # Tried, not guessed from the uid: each process of ours may do what this one may.
         self._failure_mode = "kernel filter" if packet_filter.available() else "imitated"
         self._grace_s = DOWN_GRACE_S
@@ -87,6 +92,8 @@ class Keeper:
         log.info("ready")
         await self._end.wait()
         log.info("taking the cluster down")
+        if self._belief is not None:
+            await self._belief.stop()
         await self._edge.close()
         await self._machines.stop_all(grace_s=self._grace_s)
         await self._agents.close()
@@ -115,6 +122,7 @@ class Keeper:
         for machine in (plane, *nodes):
             self._machines.create(machine)
         await self._machines.start(plane)
+        self._serve_others(plane.told["api"])
         pipe.progress(f"starting {len(nodes)} node{'s' if len(nodes) > 1 else ''}")
         for machine in nodes:
             machine.late = {"api": plane.told["api"], "dns": plane.told.get("dns", "")}
@@ -123,6 +131,26 @@ class Keeper:
         await asyncio.gather(
             *(self._machines.start(machine, deadline_s=deadline_s) for machine in nodes)
         )
+
+    def _serve_others(self, api: str) -> None:
+        """With `--bind`, follow the API server so that other machines reach what they may."""
+        if self._settings.bind is not None:
+            self._belief = Belief(api, self._settings.token, self._refresh)
+            self._cloud.follow(self._belief)
+            self._edge.serve_others(self._belief, self._settings.bind, self._settings.token)
+            self._belief.start()
+
+    def _refresh(self) -> None:
+        """One pass at a time; what changes during one is seen by another."""
+        self._stale = True
+        if self._refreshing is None or self._refreshing.done():
+            self._refreshing = asyncio.create_task(self._refresh_all(), name="refresh")
+
+    async def _refresh_all(self) -> None:
+        while self._stale:
+            self._stale = False
+            self._edge.refresh()
+            await self._cloud.refresh()
 
     def _control_plane(self) -> Machine:
         config = plan.control_plane(
@@ -206,13 +234,28 @@ class Keeper:
             started_wall_s=self._started_wall_s,
             keeper_pid=os.getpid(),
             slice=settings.slice,
-            machines=[keeper, *(_shown(machine) for machine in self._machines)],
+            machines=[
+                keeper,
+                *(_shown(machine) for machine in self._machines),
+                *(_published(each, at) for each, at in self._edge.published()),
+            ],
             failure_mode=self._failure_mode,
             ray_address=self._ray_address,
             directory=settings.directory,
             several_hosts=self._several,
             outside=settings.outside,
         )
+
+
+def _published(entrance: Entrance, at: Address) -> Any:
+    """An entrance of the edge: `address` is what it leads to, `agent` where it is dialled."""
+    return lab_pb2.Machine(
+        name=entrance.name,
+        kind="entrance",
+        address=f"{entrance.address[0]}:{entrance.address[1]}",
+        agent=f"{at[0]}:{at[1]}",
+        state="running",
+    )
 
 
 def _shown(machine: Machine) -> Any:

@@ -307,10 +307,12 @@ class Machine:
     def _take(self, type_: ObjectEvent, obj: Object, _old: Object | None) -> None:
         """One change of the cluster, to all who care."""
         if isinstance(obj, Pod):
-            self._pod_names.pop((obj.metadata.namespace, obj.metadata.name), None)
-            if type_ != "DELETED":
-                key = (obj.metadata.namespace, obj.metadata.name)
-                self._pod_names[key] = obj.metadata.uid
+            meta = obj.metadata
+            self._pod_names.pop((meta.namespace, meta.name), None)
+            if type_ == "DELETED":
+                self._runtime.forget_logs(meta.namespace, meta.name, meta.uid)
+            else:
+                self._pod_names[meta.namespace, meta.name] = meta.uid
             if self.informer.version is not None:  # else it comes with the list
                 self.kubelet.take_object(type_, obj)
             return

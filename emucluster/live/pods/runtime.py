@@ -148,6 +148,10 @@ class PodRuntime(ABC):
             for uid, pod in self._pods.items()
         ]
 
+    def forget_logs(self, namespace: str, name: str, uid: str) -> None:
+        """Remove a pod's output: its object is deleted. Till then `logs` shows what it wrote."""
+        self.logs.remove(self.logs.directory(namespace, name, uid))
+
     # --- faults ---------------------------------------------------------------------------------
 
     async def freeze_all(self) -> None:
@@ -232,8 +236,6 @@ class PodRuntime(ABC):
         for container in pod.containers.values():
             self._unmap(pod, container)
         self._destroy(pod)
-        identity = pod.identity
-        self.logs.remove(self.logs.directory(identity.namespace, identity.name, identity.uid))
 
     def _started(
         self, pod: RunningPod, container: RunningContainer, pid: int, ports: Mapping[int, int]
