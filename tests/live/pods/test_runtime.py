@@ -292,6 +292,8 @@ def test_output_is_kept_per_instance_and_removed_with_the_pod(packing: str, tmp_
             assert (packing == "node") or b"hello from first" in read_log(before)
             assert b"serving python://talker:add" in read_log(now)
             node.runtime.perform(c.StopPod(pod.uid))
+            assert logs.find("default", pod.name) is not None
+            node.runtime.forget_logs(pod.namespace, pod.name, pod.uid)
             assert logs.find("default", pod.name) is None
 
     asyncio.run(scenario())
