@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -154,7 +155,8 @@ def status(cluster: str | None, output: str) -> None:
     finally:
         lab.close()
     if output == "json":
-        plain = {**dataclasses.asdict(found), "outside": dict(found.outside)}
+        maps = {"outside": dict(found.outside), "published": dict(found.published)}
+        plain = {**dataclasses.asdict(found), **maps}
         click.echo(json.dumps(plain, indent=2, default=str))
     else:
         click.echo(_told(found, time.time()))
@@ -186,10 +188,18 @@ def _told(found: "Status", now_s: float) -> str:
         *(f"  Outside    {name} at {place}" for name, place in sorted(found.outside.items())),
         "",
         align([header, *([cell or "<none>" for cell in row] for row in rows)]),
+        *_published(found.published),
         "",
         _faults([fault for fault in found.faults if fault.state == "in force"], now_s),
     ]
     return "\n".join(lines)
+
+
+def _published(published: "Mapping[str, str]") -> list[str]:
+    if not published:
+        return []
+    rows = [["PUBLISHED", "FOR OTHER MACHINES AT"], *([n, at] for n, at in published.items())]
+    return ["", align(rows)]
 
 
 _MODES = {

@@ -11,6 +11,9 @@ from emucluster.client.path import Address, Hop
 from emucluster.core.errors import Unreachable
 from emucluster.live.rpc.pb import lab_pb2, lab_pb2_grpc
 
+ENTRANCE = "entrance"
+"""As what the keeper lists, among its machines, the ports that the edge publishes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Machine:
@@ -54,7 +57,13 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The cluster as the keeper knows it. `outside` maps declared outside names to ADDR:PORT."""
+    """The cluster as the keeper knows it.
+
+    Attributes:
+        outside: declared outside names and the ADDR:PORT they are at.
+        published: with `--bind`, what other machines reach (`node-1:30080`, `lb/default/web:80`)
+            and the host:port at which they do.
+    """
 
     name: str
     version: str
@@ -73,6 +82,7 @@ class Status:
     machines: tuple[Machine, ...]
     faults: tuple[Fault, ...]
     outside: Mapping[str, str]
+    published: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +220,8 @@ def _status(reply: Any) -> Status:
         ray_address=reply.ray_address,
         directory=reply.directory,
         several_hosts=reply.several_hosts,
-        machines=tuple(_machine(machine) for machine in reply.machines),
+        machines=tuple(_machine(m) for m in reply.machines if m.kind != ENTRANCE),
+        published={m.name: m.agent for m in reply.machines if m.kind == ENTRANCE},
         faults=tuple(_fault(fault) for fault in reply.faults),
         outside=dict(reply.outside),
     )

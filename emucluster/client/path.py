@@ -72,8 +72,13 @@ class Hop:
     @property
     def leads_on(self) -> bool:
         """Whether another hop comes after this one, if it connected: its peer is no server."""
-        tunnelled = self.out_peer is not None and self.out_peer[1] == TUNNEL_PORT
+        tunnelled = self.out_peer is not None and self._tunnelled(self.out_peer)
         return self.kind in ("edge", "load-balancer") or tunnelled
+
+    def _tunnelled(self, to: Address) -> bool:
+        """To a node's tunnel: at its usual port, or where a node on a shared machine has it."""
+        pod = self.endpoint.rpartition(":")[0]
+        return to[1] == TUNNEL_PORT or (bool(pod) and pod != to[0])
 
     def labels(self) -> list[str]:
         """The hop in a word, and behind a nodePort the ClusterIP that it leads through.
@@ -89,7 +94,8 @@ class Hop:
         if self.kind == "edge":
             return "outside"
         if self.kind in ("load-balancer", "node-port"):
-            return f"{self.host}:{self.in_local[1]}"
+            port = self.asked.rpartition(":")[2] if self.asked else str(self.in_local[1])
+            return f"{self.host}:{port}"
         return f"{self.kind}@{self.host}" if self.kind == "cluster-ip" else self.host
 
 

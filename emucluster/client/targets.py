@@ -13,7 +13,13 @@ from ipaddress import AddressValueError, IPv4Address, IPv4Network
 from typing import Literal, Protocol
 
 from emucluster.client.path import Address
-from emucluster.core.addresses import CLUSTER_DOMAIN, GATEWAY_PORT, POD_RANGE, SERVICE_CIDR
+from emucluster.core.addresses import (
+    CLUSTER_DOMAIN,
+    GATEWAY_PORT,
+    POD_RANGE,
+    SERVICE_CIDR,
+    node_gateway,
+)
 from emucluster.core.errors import NoRoute, NotFound, UsageError
 from emucluster.core.objects import EndpointSlice, Event, Node, Object, Pod, Service, ServicePort
 
@@ -103,7 +109,8 @@ def parse_target(text: str) -> Target:
 def gateway(source: Source, objects: Objects, namespace: str) -> Address:
     """The gateway of a client inside: of the pod or the node that it stands with."""
     if source.kind == "node":
-        return node_address(_node(objects, source.name)), GATEWAY_PORT
+        node = _node(objects, source.name)
+        return node_gateway(node_address(node), node.spec.pod_cidr or ""), GATEWAY_PORT
     pod = _pod(objects, source.name, namespace)
     return _pod_ip(pod, f"a client at {source}"), GATEWAY_PORT
 

@@ -34,7 +34,8 @@ def node_gateway(address: str, pod_cidr: str) -> str:
     A node with a machine's own address serves it at the first address of its pod range, for a
     gateway asks nobody who he is: it is for processes of the same machine alone.
     """
-    return address if address.startswith("127.") else f"{pod_cidr.rsplit('.', 1)[0]}.1"
+    own = address.startswith("127.") or not pod_cidr
+    return address if own else f"{pod_cidr.rsplit('.', 1)[0]}.1"
 
 
 @dataclass(frozen=True, slots=True)
