@@ -124,7 +124,6 @@ def conclude(story: Story, data: dict[str, Any], args: argparse.Namespace) -> No
     story.say()
     story.say(table.render(table.table(data)))
     story.say()
-    story.say("Calls lost behind the load balancer, by the last hop that saw them:")
     for line in table.explain_causes(data):
         story.say(line)
     story.say(f"\nDone in {time.monotonic() - story.started_s:.0f} s; nothing is left running.")

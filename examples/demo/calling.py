@@ -69,7 +69,8 @@ def _row(calls: list[Record]) -> list[str]:
 def _counts(names: Iterable[str]) -> str:
     counts = Counter(names)
     if len(counts) > table.SHOWN_MAX:
-        return f"{len(counts)}, each {min(counts.values())} to {max(counts.values())}"
+        fewest, most = min(counts.values()), max(counts.values())
+        return f"{len(counts)}, each {fewest}" + (f" to {most}" if most > fewest else "")
     return " ".join(f"{name}:{count}" for name, count in sorted(counts.items())) or "-"
 
 
@@ -93,6 +94,7 @@ def _refusals(story: Story, calls: list[Record]) -> None:
     story.say()
     for column, call in refused.items():
         reason = str(call["error"]).partition(": ")[2] or str(call["error"])
+        reason = reason.partition(". ")[0]
         story.line(f"{column} from {call['source']}: {reason}")
 
 
@@ -100,7 +102,7 @@ def spread(traffic: Traffic, setting: Setting) -> list[Record]:
     """What one client with one address sees: the rows on spreading in the table."""
     first = next(iter(setting.nodes))
     wanted = [g for g in groups(setting) if g.node in ("", first) and g.address is None]
-    return [call for group in wanted for call in traffic.burst(group, "spread", 12)]
+    return [call for group in wanted for call in traffic.burst(group, "spread", 30)]
 
 
 def sharing(story: Story, session: emu.Session) -> list[Record]:

@@ -21,7 +21,8 @@ ABOUT = {
         "dialled": "address, empty when the call was refused before dialling",
         "path": "hops that forwarded it, from flow records joined by their 5-tuples",
         "entry_node": "node whose kube-proxy chose the pod",
-        "last_hop": "the last hop that saw it, null when no record tells",
+        "last_hop": "the last hop that saw it, what it chose (to) and how that ended; null when no "
+        "record tells",
         "started_s": "wall clock, seconds",
         "latency_s": "seconds to the reply or the failure, connecting included",
     },

@@ -45,7 +45,7 @@ def render(rows: Sequence[Sequence[str]]) -> str:
     """The table in fixed columns; a row whose name is indented goes with the one above."""
     split = [[cell.split("\n") for cell in row] for row in rows]
     widths = [max(len(line) for row in split for line in row[i]) for i in range(len(rows[0]))]
-    out = []
+    out: list[str] = []
     for cells in split:
         if out and not cells[0][0].startswith(" "):
             out.append("-+-".join("-" * width for width in widths))
@@ -194,48 +194,52 @@ def _needs_cloud(data: Data, column: str) -> str:
 # --- the two causes of loss
 
 
+CAUSES = ("detection", "endpoints", "no pod left", "on the node", "unknown")
+
+
 def causes(data: Data) -> dict[str, list[Call]]:
     """The lost calls of the load balancer's clients, by the last hop that saw each of them."""
-    found: dict[str, list[Call]] = {"detection": [], "endpoints": [], "on the node": [], "?": []}
-    if not data.get("fault"):
-        return found
-    dead = data["fault"]["node"]
+    found: dict[str, list[Call]] = {cause: [] for cause in CAUSES}
     for call in lost(calls_of(data, "LoadBalancer", "failure")):
-        last = call["last_hop"] or {"kind": "", "host": ""}
-        if last["kind"] == "load-balancer":
-            found["detection"].append(call)
-        elif last["host"] == dead:
-            found["on the node"].append(call)
-        elif last["kind"] == "node-port":
-            found["endpoints"].append(call)
-        else:
-            found["?"].append(call)
+        found[_cause(data, call)].append(call)
     return found
+
+
+def _cause(data: Data, call: Call) -> str:
+    dead, last = data["fault"]["node"], call["last_hop"]
+    if last is None:
+        return "unknown"
+    if last["kind"] == "load-balancer":
+        address = data["cluster"]["nodes"][dead]["address"]
+        return "detection" if last["to"].startswith(f"{address}:") else "no pod left"
+    if last["host"] == dead:
+        return "on the node"
+    return "endpoints" if last["kind"] == "node-port" else "unknown"
 
 
 def explain_causes(data: Data) -> list[str]:
     """Why calls through the load balancer were lost, a paragraph for each cause."""
-    found = causes(data)
-    if not calls_of(data, "LoadBalancer", "failure") or not data.get("fault"):
+    if not data.get("fault") or not calls_of(data, "LoadBalancer", "failure"):
         return ["No calls went through a load balancer while the node was dead: there is none."]
-    dead, pods = data["fault"]["node"], data["fault"]["pods"]
-    lines = [
-        f"{len(found['detection']):4d}  the load balancer still sent to {dead}"
-        + _until(data, found["detection"])
-        + "\n      Its health checks had not failed often enough yet."
-    ]
-    second = f"{len(found['endpoints']):4d}  a healthy node chose a pod on {dead}"
-    lines.append(
-        second
-        + _until(data, found["endpoints"])
-        + "\n      externalTrafficPolicy is Cluster, and endpoints leave when the lease has run out."
-        if pods
-        else f"{second}: none of the Service's pods ran there"
-    )
-    if found["on the node"]:
-        lines.append(f"{len(found['on the node']):4d}  were on {dead} when its power went")
-    if found["?"]:
-        lines.append(f"{len(found['?']):4d}  of which no record tells the last hop")
+    found, dead = causes(data), data["fault"]["node"]
+    checks = "Its health checks had not failed often enough yet"
+    if found["no pod left"]:
+        checks += "; later no target was healthy, and then all are used"
+    lease = "externalTrafficPolicy is Cluster, and endpoints leave when the lease has run out"
+    if not data["fault"]["pods"]:
+        lease = "None of the Service's pods ran there"
+    words = {
+        "detection": (f"the load balancer still sent to {dead}", checks),
+        "endpoints": (f"a healthy node chose a pod on {dead}", lease),
+        "no pod left": ("a healthy node refused at once", "No ready pod was left to choose"),
+        "on the node": (f"were taken by {dead}, which did not answer", ""),
+        "unknown": ("of which the records do not tell the cause", ""),
+    }
+    lines = ["Calls lost behind the load balancer, by the last hop that saw them:"]
+    for cause, (what, reason) in words.items():
+        if found[cause] or cause in ("detection", "endpoints"):
+            lines.append(f"{len(found[cause]):4d}  {what}{_until(data, found[cause])}")
+            lines += [f"      {reason}."] if reason else []
     return lines
 
 
@@ -245,7 +249,7 @@ def _until(data: Data, calls: Sequence[Call]) -> str:
     last_s = max(0.0, max(call["started_s"] for call in calls) - data["fault"]["injected_s"])
     speed = data["cluster"]["speed"]
     scaled = f" (x {speed:g} = {last_s * speed:.0f} s)" if speed != 1 else ""
-    return f", until {last_s:.1f} s{scaled} after the loss of power."
+    return f", until {last_s:.1f} s{scaled} after the loss of power"
 
 
 if __name__ == "__main__":

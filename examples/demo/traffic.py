@@ -150,7 +150,7 @@ def _last_hop(call: emu.Call) -> dict[str, Any] | None:
     if not call.hops:
         return None
     last = call.hops[-1]
-    return {"kind": last.kind, "host": last.host, "began_s": last.start_s, "how": last.how}
+    return {"kind": last.kind, "host": last.host, "to": last.endpoint, "how": last.how}
 
 
 @dataclass
