@@ -39,7 +39,14 @@ class Agents:
 
     async def _unary(self, method: Any, request: Any, who: str) -> Any:
         try:
-            return await method(request, metadata=self._metadata, timeout=DEADLINE_S)
+            return await method(
+                request,
+                metadata=self._metadata,
+                timeout=DEADLINE_S,
+                # Of a process that has just been started again the channel still believes that
+                # it refuses, until its back-off ends.
+                wait_for_ready=True,
+            )
         except grpc.aio.AioRpcError as error:
             raise own_error(error, who) from error
 
@@ -70,7 +77,12 @@ class Agents:
         async def ask(name: str, address: str) -> tuple[str, Any]:
             call = getattr(self.stub(address), method)
             try:
-                return name, await call(request, metadata=self._metadata, timeout=GATHER_DEADLINE_S)
+                return name, await call(
+                    request,
+                    metadata=self._metadata,
+                    timeout=GATHER_DEADLINE_S,
+                    wait_for_ready=True,
+                )
             except grpc.aio.AioRpcError:
                 return name, None
 
