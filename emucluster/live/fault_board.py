@@ -5,7 +5,7 @@ import contextlib
 import logging
 from typing import Protocol
 
-from emucluster.core.faults import FaultLease, Ledger, check, parse_target
+from emucluster.core.faults import FaultLease, Ledger, check, is_over_at_once, parse_target
 from emucluster.live.clock import now_s, wall_s
 from emucluster.live.rpc.pb import lab_pb2
 
@@ -36,7 +36,7 @@ class FaultBoard:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def inject(self, request: lab_pb2.FaultRequest) -> lab_pb2.Fault:
-        """Apply a fault; it is in force, with its mechanism, when this returns."""
+        """Apply a fault; it is in force, or over at once, when this returns."""
         target = parse_target(request.target)
         duration_s = request.duration_s if request.HasField("duration_s") else None
         check(request.kind, target, duration_s)
@@ -50,8 +50,10 @@ class FaultBoard:
                 self._ledger.clear(lease.id, now_s=now_s())
                 raise
             lease = self._ledger.observed(lease.id, mechanism)
+            if is_over_at_once(request.kind, target):
+                lease = self._ledger.clear(lease.id, now_s=now_s()) or lease
             self._arm()
-        log.warning("fault %s: %s on %s in force (%s)", lease.id, lease.kind, target, mechanism)
+        log.warning("fault %s: %s on %s (%s)", lease.id, lease.kind, target, mechanism)
         return _message(lease)
 
     async def clear(self, fault_id: str | None) -> list[lab_pb2.Fault]:

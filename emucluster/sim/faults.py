@@ -7,7 +7,14 @@ from typing import Literal, cast
 
 from emucluster.core.controllers.cloud_commands import LoadBalancerRef
 from emucluster.core.errors import EmuclusterError, NotFound
-from emucluster.core.faults import FaultLease, FaultTarget, Ledger, check, parse_target
+from emucluster.core.faults import (
+    FaultLease,
+    FaultTarget,
+    Ledger,
+    check,
+    is_over_at_once,
+    parse_target,
+)
 
 from .balancer import SimBalancer
 from .cloud import Cloud
@@ -52,8 +59,7 @@ class Faults:
             self._ledger.clear(lease.id, now_s=now_s)
             raise
         self._note(f"{kind} {parsed}")
-        if kind == "crash" and parsed.kind in ("pod", "control-plane"):
-            # Over at once: whoever watches over the process starts it again.
+        if is_over_at_once(kind, parsed):
             self._ledger.clear(lease.id, now_s=now_s)
         elif for_s is not None:
             self._loop.call_later(for_s, lambda: self.clear(lease.id))

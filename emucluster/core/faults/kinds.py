@@ -79,3 +79,12 @@ def check(kind: str, target: FaultTarget, duration_s: float | None) -> None:
         raise UsageError(f'fault "{kind}": {what}; {target.kind} can: {", ".join(allowed)}')
     if duration_s is not None and not 0 < duration_s <= 86400:
         raise UsageError(f"--for: must be above 0 and at most 86400 seconds, got {duration_s:g}")
+
+
+def is_over_at_once(kind: str, target: FaultTarget) -> bool:
+    """Whether nothing stays in force: who watches over the process starts it again.
+
+    That is the kubelet for a pod and the supervisor for the control plane; a node or load balancer
+    that crashed stays down until the fault ends.
+    """
+    return kind == "crash" and target.kind in ("pod", "control-plane")
