@@ -1,4 +1,4 @@
-"""What the tutorial claims of a node that fails: one loss of power in mid-traffic, told by calls."""
+"""What tutorials claim of a node that fails: one loss of power in mid-traffic, told by calls."""
 
 from __future__ import annotations
 
