@@ -66,3 +66,14 @@ def inside(web: emu.Cluster) -> Iterator[emu.Client]:
     """Somebody in pod/client."""
     with web.client("pod/client") as client:
         yield client
+
+
+@pytest.fixture(scope="package")
+def small() -> Iterator[emu.Cluster]:
+    """Two nodes with their pods inside, without a cloud, where any image comes up as echo."""
+    with emu.Cluster(
+        nodes=2, zones=2, packing="node", cloud="none", speed=10, stand_in="echo"
+    ) as cluster:
+        cluster.apply(WEB)
+        cluster.wait_ready(90)
+        yield cluster
