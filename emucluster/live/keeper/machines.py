@@ -23,7 +23,8 @@ State = Literal["starting", "running", "gone"]
 START_DEADLINE_S = 60.0
 PING_PERIOD_S = 2.0
 PING_DEADLINE_S = 10.0
-RESTART_PAUSE_S = 0.1
+RESTART_PAUSE_S = 0.4
+"""Ray fails a call that it gets before it has noticed the death, and takes 2 s to say so."""
 RESTART_DEADLINE_S = 30.0
 
 _SHELLS: dict[Kind, type[shell.ActorShell]] = {
