@@ -6,19 +6,22 @@
 #   sudo deploy/netns-cluster.sh down    end every process in them and remove every trace
 #
 # Makes the namespaces emu1 emu2 emu3, the interfaces vemu1 vemu2 vemu3 and br0emu, and $EMU_DIR;
-# removes these and nothing else. The bridge has no address and leads nowhere: nothing outside
+# removes these and nothing else, so EMU_DIR must not be a directory of yours. The bridge has no address and leads nowhere: nothing outside
 # reaches the hosts, and they reach nothing but one another.
 #
+# EMU_TAG     a letter or two: another set beside it (emuX1 ..., /tmp/emu-hostsX) []
 # EMU_NET     first three bytes of their /24 [10.78.0]; hosts are .11 .12 .13
-# EMU_DIR     short directory for Ray's files and the token [/tmp/emu-hosts]
+# EMU_DIR     short directory for Ray's files and the token [/tmp/emu-hosts$EMU_TAG]
 # EMU_PYTHON  the Python that has ray and emucluster [.venv/bin/python beside deploy/, else python3]
 set -euo pipefail
 
 NET=${EMU_NET:-10.78.0}
-DIR=${EMU_DIR:-/tmp/emu-hosts}
+TAG=${EMU_TAG:-}
+DIR=${EMU_DIR:-/tmp/emu-hosts$TAG}
 PORT=6399
 HOSTS="1 2 3"
-BRIDGE=br0emu
+NAME=emu$TAG
+BRIDGE=br0$NAME
 root=$(cd "$(dirname "$0")/.." && pwd)
 PYTHON=${EMU_PYTHON:-}
 if [ -z "$PYTHON" ]; then
@@ -32,24 +35,25 @@ fail() {
 }
 
 need() {
+    case $TAG in *[!a-z0-9]* | ?????*) fail "EMU_TAG: up to four letters or digits" ;; esac
     [ "$(id -u)" = 0 ] || fail "needs root: run it with sudo"
     command -v ip >/dev/null || fail "needs iproute2 (the ip command)"
 }
 
 address() { echo "$NET.1$1"; }
 
-exists() { ip netns list | grep -qw "^emu$1"; }
+exists() { ip netns list | grep -qw "^$NAME$1"; }
 
 make_network() {
     ip link add $BRIDGE type bridge
     ip link set $BRIDGE up
     for i in $HOSTS; do
-        ip netns add "emu$i"
-        ip link add "vemu$i" type veth peer name eth0 netns "emu$i"
-        ip link set "vemu$i" master $BRIDGE up
-        ip -n "emu$i" link set lo up
-        ip -n "emu$i" addr add "$(address "$i")/24" dev eth0
-        ip -n "emu$i" link set eth0 up
+        ip netns add "$NAME$i"
+        ip link add "v$NAME$i" type veth peer name eth0 netns "$NAME$i"
+        ip link set "v$NAME$i" master $BRIDGE up
+        ip -n "$NAME$i" link set lo up
+        ip -n "$NAME$i" addr add "$(address "$i")/24" dev eth0
+        ip -n "$NAME$i" link set eth0 up
     done
 }
 
@@ -58,7 +62,7 @@ start_ray() { # HOST ARGUMENTS...
     shift
     mkdir -m 700 -p "$DIR/$i"
     # A session of its own in an empty directory: Ray puts the current one on its workers' path.
-    (cd "$DIR/$i" && exec ip netns exec "emu$i" env -u RAY_ADDRESS -u RAY_AUTH_TOKEN \
+    (cd "$DIR/$i" && exec ip netns exec "$NAME$i" env -u RAY_ADDRESS -u RAY_AUTH_TOKEN \
         -u PYTHONPATH ${EMU_PYTHONPATH:+PYTHONPATH="$EMU_PYTHONPATH"} PYTHONSAFEPATH=1 \
         RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH="$DIR/token" RAY_USAGE_STATS_ENABLED=0 \
         RAY_memory_monitor_refresh_ms=0 \
@@ -102,9 +106,9 @@ RAY_AUTH_MODE=token
 RAY_AUTH_TOKEN_PATH=$DIR/token
 # Run emucluster on the first host:
 #   eval "\$($0 env)"; export RAY_AUTH_MODE RAY_AUTH_TOKEN_PATH
-#   ip netns exec emu1 emucluster up --ray-address $(address 1):$PORT --bind $(address 1) --zones 3
-#   ip netns exec emu1 emucluster apply -f examples/web.yaml
-#   ip netns exec emu1 emucluster call service/web-lb -n 12
+#   ip netns exec ${NAME}1 emucluster up --ray-address $(address 1):$PORT --bind $(address 1) --zones 3
+#   ip netns exec ${NAME}1 emucluster apply -f examples/web.yaml
+#   ip netns exec ${NAME}1 emucluster call service/web-lb -n 12
 END
 }
 
@@ -114,19 +118,19 @@ down() {
     for i in $HOSTS; do
         exists "$i" || continue
         for _ in 1 2 3 4 5; do
-            left=$(ip netns pids "emu$i")
+            left=$(ip netns pids "$NAME$i")
             [ -n "$left" ] || break
             # shellcheck disable=SC2086
             kill -9 $left 2>/dev/null || true
             sleep 0.1
         done
-        ip netns del "emu$i"
+        ip netns del "$NAME$i"
     done
     for i in $HOSTS; do
-        ip link show "vemu$i" >/dev/null 2>&1 && ip link del "vemu$i"
+        ip link show "v$NAME$i" >/dev/null 2>&1 && ip link del "v$NAME$i"
     done
     ip link show $BRIDGE >/dev/null 2>&1 && ip link del $BRIDGE
-    rm -rf "$DIR"
+    if [ -e "$DIR/token" ] || [ -z "$(ls -A "$DIR" 2>/dev/null)" ]; then rm -rf "$DIR"; fi
 }
 
 case ${1:-} in
