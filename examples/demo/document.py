@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 ABOUT = {
-    "what": "What `make demo` measured; its table is computed from `calls` and `fault` alone.",
+    "what": "What `make demo` measured; its table is computed from this file alone.",
     "cluster": "how it was started; client_node is where the pod of the inside clients runs",
     "fault": "which node lost power, when, how, for how long, and the Service's pods on it",
     "events": "what was noticed after the loss of power, by whom, in wall clock seconds",

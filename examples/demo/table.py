@@ -130,11 +130,12 @@ def short(pod: str) -> str:
 
 
 def groups(data: Data, column: str) -> dict[str, list[Call]]:
-    """The calls of the failure, by the group of clients that made them."""
+    """The calls of the failure, by the group of clients that made them, the dead node's first."""
     found: dict[str, list[Call]] = {}
     for call in calls_of(data, column, "failure"):
         found.setdefault(call["group"], []).append(call)
-    return found
+    dead = (data.get("fault") or {}).get("node")
+    return dict(sorted(found.items(), key=lambda item: (item[0] != dead, item[0])))
 
 
 def _by_group(data: Data, column: str, cell: Callable[[list[Call]], str]) -> str:
@@ -238,7 +239,7 @@ def explain_causes(data: Data) -> list[str]:
     lines = ["Calls lost behind the load balancer, by the last hop that saw them:"]
     for cause, (what, reason) in words.items():
         if found[cause] or cause in ("detection", "endpoints"):
-            lines.append(f"{len(found[cause]):4d}  {what}{_until(data, found[cause])}")
+            lines.append(f"{len(found[cause]):4d}  {what}{_until(data, found[cause])}.")
             lines += [f"      {reason}."] if reason else []
     return lines
 
