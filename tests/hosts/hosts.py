@@ -86,7 +86,7 @@ class Hosts:
         return found
 
     def python(self, host: int, module: str, *arguments: str, text: str = "") -> Any:
-        """What a module of these tests, given `text` to read, prints as JSON on one of the hosts."""
+        """What a module of these tests, given `text` to read, prints as JSON on a host."""
         command = (sys.executable, "-m", f"tests.hosts.{module}", *arguments)
         found = self.run(host, *command, text=text)
         return json.loads(found.stdout)
