@@ -195,7 +195,7 @@ def _needs_cloud(data: Data, column: str) -> str:
 # --- the two causes of loss
 
 
-CAUSES = ("detection", "endpoints", "no pod left", "on the node", "unknown")
+CAUSES = ("detection", "endpoints", "no pod left", "on the node", "boot", "unknown")
 
 
 def causes(data: Data) -> dict[str, list[Call]]:
@@ -208,12 +208,14 @@ def causes(data: Data) -> dict[str, list[Call]]:
 
 def _cause(data: Data, call: Call) -> str:
     dead, last = data["fault"]["node"], call["last_hop"]
+    if call["started_s"] >= data["fault"]["injected_s"] + data["fault"]["for_s"]:
+        return "boot"
     if last is None:
         return "unknown"
     if last["kind"] == "load-balancer":
         address = data["cluster"]["nodes"][dead]["address"]
         return "detection" if last["to"].startswith(f"{address}:") else "no pod left"
-    if last["host"] == dead:
+    if any(hop.partition(":")[0] == dead for hop in call["path"]):
         return "on the node"
     return "endpoints" if last["kind"] == "node-port" else "unknown"
 
@@ -233,7 +235,8 @@ def explain_causes(data: Data) -> list[str]:
         "detection": (f"the load balancer still sent to {dead}", checks),
         "endpoints": (f"a healthy node chose a pod on {dead}", lease),
         "no pod left": ("a healthy node refused at once", "No ready pod was left to choose"),
-        "on the node": (f"were taken by {dead}, which did not answer", ""),
+        "on the node": (f"had come to {dead}, which fell silent", ""),
+        "boot": (f"began after {dead} had its power back", "It was still booting"),
         "unknown": ("of which the records do not tell the cause", ""),
     }
     lines = ["Calls lost behind the load balancer, by the last hop that saw them:"]

@@ -31,7 +31,7 @@ def call(column: str, phase: str, ok: bool = True, **more: Any) -> Record:
 
 
 def data(*calls: Record, speed: float = 10.0, fault: bool = True) -> Record:
-    dead = {"node": "node-2", "injected_s": LOST_AT_S, "pods": ["web-1-bbbbb"]}
+    dead = {"node": "node-2", "injected_s": LOST_AT_S, "for_s": 9.0, "pods": ["web-1-bbbbb"]}
     return {
         "cluster": {"speed": speed, "nodes": NODES},
         "fault": dead if fault else None,
@@ -134,7 +134,10 @@ def test_the_causes_of_loss_are_told_by_the_last_hop_that_saw_the_call() -> None
         stuck("load-balancer", "lb/default/web-lb", to="127.16.0.3:31000", how="refused"),
         stuck("node-port", "node-3"),
         stuck("node-port", "node-3"),
-        stuck("tunnel", "node-2"),
+        stuck("tunnel", "node-2") | {"path": ["outside", "node-3:31000", "node-2"]},
+        stuck("tunnel", "node-3") | {"path": ["outside", "node-2:31000", "node-3"]},
+        stuck("load-balancer", "lb/default/web-lb", to="127.16.0.2:31000")
+        | {"started_s": LOST_AT_S + 9.1},
         call("LoadBalancer", "failure", ok=False),
         call("LoadBalancer", "failure"),
     )
@@ -143,7 +146,8 @@ def test_the_causes_of_loss_are_told_by_the_last_hop_that_saw_the_call() -> None
         "detection": 1,
         "endpoints": 2,
         "no pod left": 1,
-        "on the node": 1,
+        "on the node": 2,
+        "boot": 1,
         "unknown": 1,
     }
 
