@@ -10,10 +10,11 @@ from typing import Any
 from emucluster.client.api import ApiClient
 from emucluster.client.lab import AgentClient, LabClient, Machine
 from emucluster.core.errors import ClusterError, EmuclusterError
-from emucluster.core.objects import Deployment, Node, Object, Pod, Service
+from emucluster.core.objects import Deployment, EndpointSlice, Node, Object, Pod, Service
 from emucluster.core.objects.registry import resource_of
 
 POLL_S = 0.1
+LABEL_SERVICE_NAME = "kubernetes.io/service-name"
 
 
 class NotReady(ClusterError):
@@ -38,6 +39,47 @@ def objects_missing(objects: Sequence[Object], *, with_cloud: bool) -> list[str]
         with_cloud: whether LoadBalancer Services will ever get an address.
     """
     return [f"{_title(obj)}: {why}" for obj in objects for why in _reasons(obj, with_cloud)]
+
+
+def endpoints_missing(objects: Sequence[Object], slices: Sequence[Object]) -> list[str]:
+    """Which ready Pods are not among the ready endpoints of their Services yet; pure.
+
+    A Pod is ready a moment before its Services' EndpointSlices say so.
+    """
+    listed = {
+        (piece.metadata.namespace, labels.get(LABEL_SERVICE_NAME), address)
+        for piece in slices
+        if isinstance(piece, EndpointSlice) and (labels := piece.metadata.labels or {})
+        for endpoint in piece.endpoints
+        if endpoint.conditions.ready is not False
+        for address in endpoint.addresses
+    }
+    ready = [
+        obj
+        for obj in objects
+        if isinstance(obj, Pod)
+        and not obj.metadata.deletion_timestamp
+        and _condition(obj.status.conditions, "Ready") == "True"
+    ]
+    return [
+        f"{_title(service)}: {pod.metadata.name} is not among its endpoints yet"
+        for service in objects
+        if isinstance(service, Service) and service.spec.selector
+        for pod in ready
+        if pod.metadata.namespace == service.metadata.namespace
+        and service.spec.type != "ExternalName"
+        and service.spec.selector.items() <= (pod.metadata.labels or {}).items()
+        and (service.metadata.namespace, service.metadata.name, pod.status.pod_ip) not in listed
+    ]
+
+
+def _newest(objects: Sequence[Object]) -> int:
+    """The newest change of what nodes route by, Services and EndpointSlices.
+
+    Not the version of a list: that moves with every Lease, of which nodes are told nothing.
+    """
+    routes = [obj for obj in objects if isinstance(obj, EndpointSlice | Service)]
+    return max((int(obj.metadata.resource_version) for obj in routes), default=0)
 
 
 def _reasons(obj: Object, with_cloud: bool) -> Iterator[str]:
@@ -103,7 +145,10 @@ class Readiness:
                 objects += self._api.list(kind, self._namespace)
             if left := objects_missing(objects, with_cloud=self._with_cloud):
                 return left
-            self._version = self._routes_version()
+            slices = self._api.list("EndpointSlice", self._namespace)
+            if left := endpoints_missing(objects, slices):
+                return left
+            self._version = _newest([*objects, *slices])
             machines = self._lab.status().machines
             self._behind = {m.name: m for m in machines if m.kind in ("node", "load-balancer")}
         left = []
@@ -113,18 +158,6 @@ class Readiness:
             else:
                 del self._behind[machine.name]
         return left
-
-    def _routes_version(self) -> int:
-        """The newest change of what nodes route by.
-
-        Not the version of a list: that moves with every Lease, of which nodes are told nothing.
-        """
-        routes = [
-            obj
-            for kind in ("EndpointSlice", "Service")
-            for obj in self._api.list(kind, self._namespace)
-        ]
-        return max((int(obj.metadata.resource_version) for obj in routes), default=0)
 
     def _lag(self, machine: Machine) -> str:
         agent = AgentClient(machine, self._token)

@@ -100,7 +100,8 @@ def ok(calls: Iterable[emu.Call]) -> list[emu.Call]:
     """The calls, all of which must have been answered."""
     made = list(calls)
     assert made
-    assert [(c.status, c.error, c.path) for c in made if not c.ok] == []
+    failed = [(number, c.status, c.error, c.path) for number, c in enumerate(made) if not c.ok]
+    assert not failed, f"{len(failed)} of {len(made)} failed, the first: {failed[:5]}"
     return made
 
 
