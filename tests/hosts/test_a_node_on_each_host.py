@@ -17,6 +17,11 @@ def web(hosts: Hosts) -> Iterator[Cluster]:
         yield found
 
 
+def pod_range(web: Cluster, node: str) -> str:
+    """The first three bytes of a node's pod addresses, with the dot."""
+    return str(web.json("get", "node", node)["spec"]["podCIDR"]).removesuffix("0/24")
+
+
 def test_making_the_hosts_again_changes_nothing(hosts: Hosts) -> None:
     before = hosts.processes()
     assert script("up").stdout == script("env").stdout
@@ -95,11 +100,45 @@ def test_what_is_published_comes_and_goes_with_its_service(web: Cluster, tmp_pat
     )
     web.cli("apply", "-f", str(manifest))
     place = until(lambda: web.published().get("node-3:31999"), "published")
-    call = lambda: web.hosts.python(2, "plain_client", place)[0]["status"]  # noqa: E731
+    assert place is not None
+
+    def call() -> str:
+        return str(web.hosts.python(2, "plain_client", place)[0]["status"])
+
     until(lambda: call() == "OK", "answered")
     web.cli("delete", "service", "short")
     until(lambda: "node-3:31999" not in web.published(), "published no longer")
     assert call() == "UNAVAILABLE"
+
+
+def test_a_pod_sees_clients_of_other_machines_as_its_nodes_gateway(
+    web: Cluster, tmp_path: Path
+) -> None:
+    """Even where Kubernetes keeps their addresses: these cannot be a source on this machine."""
+    manifest = tmp_path / "local.yaml"
+    manifest.write_text(
+        "apiVersion: v1\nkind: Service\nmetadata: {name: local}\nspec:\n  type: NodePort\n"
+        "  externalTrafficPolicy: Local\n  selector: {app: web}\n"
+        "  ports: [{port: 80, targetPort: grpc, nodePort: 31998}]\n"
+    )
+    web.cli("apply", "-f", str(manifest))
+    place = f"{web.hosts.address(2)}:31998"
+
+    def answered() -> dict[str, str] | None:
+        reply: dict[str, str] = web.hosts.python(3, "plain_client", place)[0]
+        return reply if reply["status"] == "OK" else None
+
+    reply = until(answered, "answered")
+    assert reply is not None
+    gateway = pod_range(web, "node-2") + "1"
+    assert (reply["node"], reply["client"].rpartition(":")[0]) == ("node-2", gateway)
+    web.cli("delete", "service", "local")
+
+
+def test_agents_answer_nobody_without_the_clusters_token(web: Cluster) -> None:
+    agent = web.machines()["node-2"]["agent"]
+    assert agent == f"{web.hosts.address(2)}:10250"
+    assert web.hosts.python(3, "agent_client", agent) == "UNAUTHENTICATED"
 
 
 def test_the_tunnel_answers_nobody_without_the_clusters_token(web: Cluster) -> None:
@@ -116,7 +155,7 @@ def test_gateways_are_for_processes_of_the_same_machine_alone(web: Cluster) -> N
     """A gateway asks nobody who he is, so none listens at a machine's address."""
     found = web.hosts.listeners()
     assert [each for each in found if each.endswith(":15001") and " 127." not in each] == []
-    assert any(" 127.32.2." in each and each.startswith("2 ") for each in found)
+    assert any(each.startswith(f"2 {pod_range(web, 'node-2')}") for each in found)
 
 
 def test_a_far_nodes_loss_of_power_is_noticed_and_it_comes_back(web: Cluster) -> None:
@@ -126,7 +165,7 @@ def test_a_far_nodes_loss_of_power_is_noticed_and_it_comes_back(web: Cluster) ->
 
     def ready(node: str) -> bool:
         conditions = web.json("get", "node", node)["status"]["conditions"]
-        return next(c["status"] for c in conditions if c["type"] == "Ready") == "True"
+        return "True" in [c["status"] for c in conditions if c["type"] == "Ready"]
 
     until(lambda: not ready("node-2"), "NotReady", timeout_s=40)
     calls = web.calls("service/web-lb", "-n", "12", "--timeout", "2")
