@@ -36,7 +36,8 @@ class StartOptions:
         kube_proxy_mode: `rr` as IPVS, or `random` as iptables and nftables.
         pods: how many pods are expected, for the estimate of memory only.
         ray_address: HOST:PORT of a Ray to join; None starts a private one on this machine.
-        bind: on several machines, the address of this one at which Lab and Api are served.
+        bind: with ray_address, the one address of this machine at which other machines reach what
+            `status` lists as published; on several machines Lab, Api and DNS are served there too.
     """
 
     name: str | None = None
