@@ -25,7 +25,7 @@ SOURCE_DIR = "emucluster.dev/source-dir"
 """Annotation of pods: the directory from which their Python modules and commands are taken."""
 
 _SUFFIXES = (".yaml", ".yml", ".json")
-_PYTHON_IMAGE = "python://"
+_CODE_IMAGES = ("python://", "command:")
 
 Source = str | Path | Mapping[str, Any] | Sequence[Any] | Object
 
@@ -117,8 +117,8 @@ def _with_directory(obj: Object, directory: Path) -> Object:
 
 def _needs_directory(spec: PodSpec | None) -> bool:
     return spec is not None and any(
-        container.command or (container.image or "").startswith(_PYTHON_IMAGE)
-        for container in spec.containers
+        container.command or (container.image or "").startswith(_CODE_IMAGES)
+        for container in (*spec.init_containers, *spec.containers)
     )
 
 

@@ -58,7 +58,10 @@ def test_a_source_is_a_path_text_a_dict_an_object_or_a_list_of_these(tmp_path: P
     assert len(load([load(POD)[0], text, file])) == 3
 
 
-@pytest.mark.parametrize("container", [{"image": "python://app:serve"}, {"command": ["./server"]}])
+@pytest.mark.parametrize(
+    "container",
+    [{"image": "python://app:serve"}, {"image": "command:bin/server"}, {"command": ["./server"]}],
+)
 def test_pods_that_run_code_from_beside_the_manifest_are_told_where_it_stands(
     tmp_path: Path, container: dict[str, Any]
 ) -> None:
