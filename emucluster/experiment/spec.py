@@ -19,7 +19,14 @@ from msgspec import Meta, field
 
 from emucluster.experiment.hypothesis_spec import Hypothesis
 from emucluster.experiment.units import Seconds
-from emucluster.experiment.vocabulary import Count, Name, Strict, TargetKind
+from emucluster.experiment.vocabulary import (
+    ConnectionUse,
+    Count,
+    Name,
+    Select,
+    Strict,
+    TargetKind,
+)
 
 Bytes = Annotated[int, Meta(ge=0, le=64 * 1024 * 1024)]
 Rate = Annotated[float, Meta(gt=0, le=1_000_000, description="calls a second, of the whole group")]
@@ -117,7 +124,7 @@ class ClientGroup(Strict, frozen=True, kw_only=True):
     in_flight_max: Count = 1000
     method: Literal["unary", "server-stream", "client-stream", "chat"] = "unary"
     messages: Count = 10
-    connection: Annotated[str, Meta(pattern=r"^(shared|per-call|pool:[1-9]\d*)$")] = "shared"
+    connection: ConnectionUse = "shared"
     service_config: dict[str, Any] | None = None
     lb_policy: Literal["pick_first", "round_robin"] | None = None
     wait_for_ready: bool = False
@@ -171,7 +178,7 @@ class Selector(Strict, frozen=True, kw_only=True):
     host: str = ""
     node: str = ""
     service: str = ""
-    select: Annotated[str, Meta(pattern=r"^(one|all|fixed:[1-9]\d*|percent:\d+(\.\d+)?)?$")] = ""
+    select: Select = ""
     from_: str | Selector | None = field(name="from", default=None)
     to: str | Selector | None = None
 

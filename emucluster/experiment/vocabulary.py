@@ -24,7 +24,19 @@ TargetKind = Literal[
     "outside",
     "manifest",
 ]
-Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?$")]
+_NAME = r"^[A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?$"
+_SELECT = r"^(one|all|fixed:[1-9]\d*|percent:\d+(\.\d+)?)?$"
+_CONNECTION = r"^(shared|per-call|pool:[1-9]\d*)$"
+PATTERN_WORDS = {
+    _NAME: "a name of letters, digits, '-', '_' and '.', beginning and ending with one of the first",
+    _SELECT: "one, all, fixed:N or percent:P",
+    _CONNECTION: "shared, per-call or pool:N",
+}
+"""What the patterns of this file's types mean, for errors."""
+
+Name = Annotated[str, Meta(pattern=_NAME)]
+Select = Annotated[str, Meta(pattern=_SELECT)]
+ConnectionUse = Annotated[str, Meta(pattern=_CONNECTION)]
 Count = Annotated[int, Meta(ge=1)]
 
 
