@@ -29,6 +29,7 @@ from emucluster.core.kubelet.settings import KubeletSettings
 from emucluster.core.kubeproxy.choose import NodeProxy
 from emucluster.core.kubeproxy.table import RouteTable
 from emucluster.core.objects import Node, Object, Pod
+from emucluster.core.routing.node_routing import Caller
 from emucluster.live.clock import now_s, stamp
 from emucluster.live.dns_server import DnsServer
 from emucluster.live.network import gateway, tunnel
@@ -42,7 +43,7 @@ from emucluster.live.node.informer import Informer
 from emucluster.live.node.kubelet_driver import KubeletDriver
 from emucluster.live.node.pod_logs import stream_logs
 from emucluster.live.node.published_ports import PublishedPorts
-from emucluster.live.node.routing import Caller, Routing
+from emucluster.live.node.routing import Routing
 from emucluster.live.node.service_ports import ServicePorts
 from emucluster.live.pods.runtime import PodRuntime
 from emucluster.live.rpc.channel import connect_aio
