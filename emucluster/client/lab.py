@@ -11,9 +11,6 @@ from emucluster.client.path import Address, Hop
 from emucluster.core.errors import Unreachable
 from emucluster.live.rpc.pb import lab_pb2, lab_pb2_grpc
 
-ENTRANCE = "entrance"
-"""As what the keeper lists, among its machines, the ports that the edge publishes."""
-
 
 @dataclass(frozen=True, slots=True)
 class Machine:
@@ -220,8 +217,8 @@ def _status(reply: Any) -> Status:
         ray_address=reply.ray_address,
         directory=reply.directory,
         several_hosts=reply.several_hosts,
-        machines=tuple(_machine(m) for m in reply.machines if m.kind != ENTRANCE),
-        published={m.name: m.agent for m in reply.machines if m.kind == ENTRANCE},
+        machines=tuple(_machine(m) for m in reply.machines),
+        published=dict(sorted(reply.published.items())),
         faults=tuple(_fault(fault) for fault in reply.faults),
         outside=dict(reply.outside),
     )

@@ -13,7 +13,7 @@ from emucluster.core.errors import ClusterError
 from emucluster.live.clock import wall_s
 from emucluster.live.keeper import plan
 from emucluster.live.keeper.agents import Agents
-from emucluster.live.keeper.belief import Belief, Entrance
+from emucluster.live.keeper.belief import Belief
 from emucluster.live.keeper.cloud import Cloud
 from emucluster.live.keeper.edge import Edge
 from emucluster.live.keeper.faults import Faults
@@ -24,7 +24,6 @@ from emucluster.live.keeper.ready import ReadyPipe
 from emucluster.live.keeper.settings import ClusterRecord, KeeperSettings
 from emucluster.live.keeper.warden import started_ticks
 from emucluster.live.network import packet_filter
-from emucluster.live.network.sockets import Address
 from emucluster.live.rpc.pb import lab_pb2, lab_pb2_grpc
 from emucluster.live.rpc.server import bind, make_server
 
@@ -237,25 +236,14 @@ class Keeper:
             machines=[
                 keeper,
                 *(_shown(machine) for machine in self._machines),
-                *(_published(each, at) for each, at in self._edge.published()),
             ],
             failure_mode=self._failure_mode,
             ray_address=self._ray_address,
             directory=settings.directory,
             several_hosts=self._several,
             outside=settings.outside,
+            published={each.name: f"{at[0]}:{at[1]}" for each, at in self._edge.published()},
         )
-
-
-def _published(entrance: Entrance, at: Address) -> Any:
-    """An entrance of the edge: `address` is what it leads to, `agent` where it is dialled."""
-    return lab_pb2.Machine(
-        name=entrance.name,
-        kind="entrance",
-        address=f"{entrance.address[0]}:{entrance.address[1]}",
-        agent=f"{at[0]}:{at[1]}",
-        state="running",
-    )
 
 
 def _shown(machine: Machine) -> Any:

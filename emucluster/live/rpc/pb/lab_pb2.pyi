@@ -31,8 +31,15 @@ class Machine(_message.Message):
     def __init__(self, name: _Optional[str] = ..., kind: _Optional[str] = ..., address: _Optional[str] = ..., agent: _Optional[str] = ..., pid: _Optional[int] = ..., zone: _Optional[str] = ..., host: _Optional[str] = ..., state: _Optional[str] = ...) -> None: ...
 
 class ClusterStatus(_message.Message):
-    __slots__ = ("name", "packing", "cloud", "speed", "version", "api", "dns", "lab", "started_wall_s", "keeper_pid", "slice", "machines", "faults", "failure_mode", "ray_address", "directory", "several_hosts", "outside")
+    __slots__ = ("name", "packing", "cloud", "speed", "version", "api", "dns", "lab", "started_wall_s", "keeper_pid", "slice", "machines", "faults", "failure_mode", "ray_address", "directory", "several_hosts", "outside", "published")
     class OutsideEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    class PublishedEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
         VALUE_FIELD_NUMBER: _ClassVar[int]
@@ -57,6 +64,7 @@ class ClusterStatus(_message.Message):
     DIRECTORY_FIELD_NUMBER: _ClassVar[int]
     SEVERAL_HOSTS_FIELD_NUMBER: _ClassVar[int]
     OUTSIDE_FIELD_NUMBER: _ClassVar[int]
+    PUBLISHED_FIELD_NUMBER: _ClassVar[int]
     name: str
     packing: str
     cloud: str
@@ -75,7 +83,8 @@ class ClusterStatus(_message.Message):
     directory: str
     several_hosts: bool
     outside: _containers.ScalarMap[str, str]
-    def __init__(self, name: _Optional[str] = ..., packing: _Optional[str] = ..., cloud: _Optional[str] = ..., speed: _Optional[float] = ..., version: _Optional[str] = ..., api: _Optional[str] = ..., dns: _Optional[str] = ..., lab: _Optional[str] = ..., started_wall_s: _Optional[float] = ..., keeper_pid: _Optional[int] = ..., slice: _Optional[int] = ..., machines: _Optional[_Iterable[_Union[Machine, _Mapping]]] = ..., faults: _Optional[_Iterable[_Union[Fault, _Mapping]]] = ..., failure_mode: _Optional[str] = ..., ray_address: _Optional[str] = ..., directory: _Optional[str] = ..., several_hosts: _Optional[bool] = ..., outside: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    published: _containers.ScalarMap[str, str]
+    def __init__(self, name: _Optional[str] = ..., packing: _Optional[str] = ..., cloud: _Optional[str] = ..., speed: _Optional[float] = ..., version: _Optional[str] = ..., api: _Optional[str] = ..., dns: _Optional[str] = ..., lab: _Optional[str] = ..., started_wall_s: _Optional[float] = ..., keeper_pid: _Optional[int] = ..., slice: _Optional[int] = ..., machines: _Optional[_Iterable[_Union[Machine, _Mapping]]] = ..., faults: _Optional[_Iterable[_Union[Fault, _Mapping]]] = ..., failure_mode: _Optional[str] = ..., ray_address: _Optional[str] = ..., directory: _Optional[str] = ..., several_hosts: _Optional[bool] = ..., outside: _Optional[_Mapping[str, str]] = ..., published: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class FaultRequest(_message.Message):
     __slots__ = ("kind", "target", "duration_s", "id")
