@@ -1,7 +1,7 @@
 """Every kind of fault and operation, as data: whom it can hit, what it takes, what it goes with.
 
-**Composition.** Faults that are in force on one target at once stack in the order of `kind.LAYERS`:
-what stands earlier hides what stands later (a machine without power answers no call wrongly; when it
+**Composition.** Faults in force on one target at once stack in the order of `kind.LAYERS`: what
+stands earlier hides what stands later (a machine without power answers no call wrongly; when it
 comes back, the later ones are in force again). Two of one exclusive layer at once on one target are
 refused when the plan is made. Shapes of one link add up in a fixed order: loss, then bandwidth,
 then latency.

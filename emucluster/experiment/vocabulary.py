@@ -28,7 +28,7 @@ _NAME = r"^[A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?$"
 _SELECT = r"^(one|all|fixed:[1-9]\d*|percent:\d+(\.\d+)?)?$"
 _CONNECTION = r"^(shared|per-call|pool:[1-9]\d*)$"
 PATTERN_WORDS = {
-    _NAME: "a name of letters, digits, '-', '_' and '.', beginning and ending with one of the first",
+    _NAME: "a name of letters, digits, '-', '_' and '.' (letter or digit first and last)",
     _SELECT: "one, all, fixed:N or percent:P",
     _CONNECTION: "shared, per-call or pool:N",
 }
