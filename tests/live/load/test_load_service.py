@@ -1,4 +1,4 @@
-"""A generator behind its gRPC service: checked at the door, watched, stopped; its bounded journal."""
+"""A generator behind its service: checked at the door, watched, stopped; its bounded journal."""
 
 from __future__ import annotations
 
