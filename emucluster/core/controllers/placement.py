@@ -111,13 +111,17 @@ class OwnerSpread:
 
     def nodes(self, zone: str, buckets: LoadBuckets) -> Iterator[str]:
         """The nodes of a zone in the order of preference."""
-        if self._used_of(buckets) < len(buckets):
+        if self.spares_one_of(buckets):
             yield from (node for node in buckets.ordered() if node not in self._nodes)
         for count in sorted(count for at, count in self._levels if at == zone):
             level = self._levels[zone, count]
             first = [node for node in islice(level, self.LOOK_AHEAD) if node in buckets]
             yield from sorted(first, key=buckets.load)
             yield from (n for n in islice(level, self.LOOK_AHEAD, None) if n in buckets)
+
+    def spares_one_of(self, buckets: LoadBuckets) -> bool:
+        """Whether the owner has no pod on one of these nodes."""
+        return self._used_of(buckets) < len(buckets)
 
     def _used_of(self, buckets: LoadBuckets) -> int:
         version, used = self._used.get(buckets, (-1, 0))
@@ -171,6 +175,16 @@ class ClassNodes:
         for tier in sorted(self._tiers):
             zones = self._tiers[tier]
             some = [zone for zone in zones if zones[zone]]
-            ranks = {zone: (spread.in_zone(zone), zones[zone].lowest(), zone) for zone in some}
+            # Of zones with equally many, one with a node to spare: a second pod on a node is worse
+            # than a busier node (both are constraints of the default spreading, at equal weight).
+            ranks = {
+                zone: (
+                    spread.in_zone(zone),
+                    not spread.spares_one_of(zones[zone]),
+                    zones[zone].lowest(),
+                    zone,
+                )
+                for zone in some
+            }
             for zone in sorted(some, key=ranks.__getitem__):
                 yield from spread.nodes(zone, zones[zone])

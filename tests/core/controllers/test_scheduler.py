@@ -43,6 +43,19 @@ def test_pods_of_one_owner_are_spread_over_zones_first_and_then_over_nodes() -> 
     assert sorted(nodes[f"a-{i}"] for i in (1, 2, 3)) == [1, 1, 2]
 
 
+def test_a_node_to_spare_comes_before_a_second_pod_on_a_less_busy_one() -> None:
+    world = World()
+    for name, zone in (("a-1", "a"), ("a-2", "a"), ("b-1", "b")):
+        world.add_node(name, zone=zone)
+    for number, node in enumerate(("a-1", "a-2", "a-2")):
+        other = pod(f"other-{number}")
+        world.create(replace(other, spec=replace(other.spec, node_name=node)))
+    world.deploy(replicas=3)
+    world.step()
+    owned = [each for each in world.pods() if each.metadata.owner_references]
+    assert sorted(each.spec.node_name or "" for each in owned) == ["a-1", "a-2", "b-1"]
+
+
 def test_pods_of_several_owners_fill_the_emptiest_node() -> None:
     world = World()
     for i in (1, 2, 3):
