@@ -19,6 +19,7 @@ from tests.live.watching import (
     nodes,
     pod,
     pod_on,
+    pods,
     restarts,
     statuses,
     until,
@@ -49,7 +50,7 @@ class Outage:
 @pytest.fixture(scope="module")
 def outage(started: emu.Cluster) -> Iterator[Outage]:
     away = pod(started, "client").spec.node_name
-    victim = next(name for name in nodes(started) if name != away)
+    victim = next(p.spec.node_name for p in pods(started) if p.spec.node_name != away)
     struck = pod_on(started, victim).metadata.name
     with ExitStack() as stack:
         yield run_outage(started, stack, victim, struck)
@@ -149,7 +150,7 @@ def test_t16_health_checks_take_the_failed_node_out(outage: Outage) -> None:
     assert sum(late.values()) == 40
     assert outage.victim not in late
     assert len(late) == 2, "both others are used"
-    assert {call.node for call in outage.late["lb"]} == set(late), "nor do they use its pods"
+    assert outage.victim not in {call.node for call in outage.late["lb"]}, "nor its pods"
 
 
 def test_the_other_nodes_serve_once_the_dead_pods_are_out_of_the_slices(outage: Outage) -> None:

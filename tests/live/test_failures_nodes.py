@@ -19,7 +19,6 @@ from tests.live.watching import (
     Load,
     alive,
     entries,
-    nodes,
     ok,
     pid_of,
     pod,
@@ -47,7 +46,7 @@ class Struck:
 @pytest.fixture
 def struck(web: emu.Cluster) -> Struck:
     away = pod(web, "client").spec.node_name
-    node = next(name for name in nodes(web) if name != away)
+    node = next(p.spec.node_name for p in pods(web) if p.spec.node_name != away)
     name = pod_on(web, node).metadata.name
     address = next(m.address for m in web.machines() if m.name == node)
     return Struck(node, name, address, pid_of(web, node), restarts(web, name))

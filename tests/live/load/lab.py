@@ -60,6 +60,48 @@ async def echo_pod(**env: str) -> AsyncIterator[EchoPod]:
         await pod.stop()
 
 
+class Relay:
+    """Passes bytes on to a server until it is told to be silent towards those who are connected."""
+
+    def __init__(self, ip: str, port: int) -> None:
+        self._to = (ip, port)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._writers: list[asyncio.StreamWriter] = []
+        self.address = ""
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[Relay]:
+        ip = next(_addresses)
+        server = await asyncio.start_server(self._accept, ip, 0)
+        self.address = f"{ip}:{server.sockets[0].getsockname()[1]}"
+        try:
+            yield self
+        finally:
+            server.close()
+            self.silence()
+            for writer in self._writers:
+                writer.transport.abort()
+
+    def silence(self) -> None:
+        """No byte of the present connections is passed on any more; none is closed."""
+        for task in self._tasks:
+            task.cancel()
+        self._tasks.clear()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection(*self._to)
+        self._writers += [writer, back]
+        self._tasks += [
+            asyncio.ensure_future(self._pass(reader, back)),
+            asyncio.ensure_future(self._pass(there, writer)),
+        ]
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            writer.write(data)
+        writer.close()
+
+
 def group(address: str, *, count: float = 20, rate: float = 200.0, **fields: Any) -> Any:
     """A group that calls `address` `count` times in an open loop, where nothing else is said."""
     made = load_pb2.LoadGroup(

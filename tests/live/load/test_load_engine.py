@@ -13,7 +13,7 @@ from emucluster.live.load.rows import rows
 from emucluster.live.network import gateway
 from emucluster.live.network.routes import Refuse, Route
 from emucluster.live.rpc.pb import load_pb2
-from tests.live.load.lab import batches, echo_pod, engine, group, outcome_of, until
+from tests.live.load.lab import Relay, batches, echo_pod, engine, group, outcome_of, until
 from tests.live.network.lab import forwarding
 
 pytestmark = pytest.mark.live
@@ -216,6 +216,29 @@ def test_calls_after_a_restart_are_on_a_connection_that_is_younger_than_it(on_uv
         states = [event.state for batch in got for event in batch.events]
         assert states.count("READY") == 2
         assert "IDLE" in states
+
+    on_uvloop(scenario)
+
+
+def test_keepalive_gives_up_a_connection_that_fell_silent_and_opens_another(on_uvloop) -> None:
+    async def scenario() -> None:
+        async with echo_pod() as pod, Relay(pod.ip, pod.port).running() as relay:
+            endless = load_pb2.OpenLoop()
+            endless.segments.add(from_per_s=50, to_per_s=50)
+            keepalive = load_pb2.Keepalive(time_s=0.2, timeout_s=0.2)
+            load = engine(group(relay.address, open=endless, keepalive=keepalive))
+            await until(lambda: load.calls > 5)
+            relay.silence()
+            silent = pod.echo.calls
+            await until(lambda: pod.echo.calls > silent + 5)
+            await load.stop(5)
+            calls = [row for batch in await batches(load) for row in rows(batch)]
+        lost = [c for c in calls if c.outcome != "ok"]
+        assert {(c.status, c.outcome) for c in lost} == {("UNAVAILABLE", "unknown")}
+        assert all("ping timeout" in c.detail for c in lost)
+        old, new = sorted({(c.connection_opened_s, c.connection) for c in calls})
+        assert {c.connection for c in lost} == {old[1]}
+        assert new[1] in {c.connection for c in calls if c.outcome == "ok"}
 
     on_uvloop(scenario)
 

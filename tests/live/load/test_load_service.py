@@ -142,6 +142,7 @@ def test_keepalive_becomes_grpcs_channel_arguments() -> None:
     assert dict(made.arguments) == {
         "grpc.keepalive_time_ms": 1500,
         "grpc.keepalive_timeout_ms": 500,
+        "grpc.http2.ping_timeout_ms": 500,
         "grpc.keepalive_permit_without_calls": 1,
         "grpc.http2.max_pings_without_data": 0,
     }
