@@ -227,6 +227,10 @@ def _keepalive(spec: Any, path: str) -> list[Argument]:
         seconds = _number(getattr(keepalive, f"{field}_s"), f"{path}.keepalive.{field}_s")
         if seconds:
             arguments.append((f"grpc.keepalive_{field}_ms", round(seconds * 1000)))
+    if keepalive.timeout_s:
+        # A keepalive that falls upon a ping in flight, such as the bandwidth probe's, sends none of
+        # its own and waits for that one: 60 s by default (grpc/src/core/ext/transport/chttp2).
+        arguments.append(("grpc.http2.ping_timeout_ms", round(keepalive.timeout_s * 1000)))
     if keepalive.without_calls:
         # gRPC stops after two pings without data otherwise.
         arguments.append(("grpc.http2.max_pings_without_data", 0))

@@ -312,7 +312,7 @@ def test_stopping_tells_calls_in_flight_as_cancelled_and_forgets_none(on_uvloop)
         assert {c.status for c in calls} == {"CANCELLED"}
         assert "unknown" in {c.outcome for c in calls}
         assert [batch.last for batch in got] == [False] * (len(got) - 1) + [True]
-        assert len(asyncio.all_tasks()) == 1
+        await until(lambda: len(asyncio.all_tasks()) == 1)  # this one
 
     on_uvloop(scenario)
 
