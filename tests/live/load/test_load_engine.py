@@ -284,11 +284,14 @@ def test_a_gateways_refusal_is_a_definite_failure(on_uvloop) -> None:
     on_uvloop(scenario)
 
 
-def test_round_robin_spreads_the_calls_of_one_channel_over_all_addresses(on_uvloop) -> None:
+@pytest.mark.parametrize("config", ["", RETRIES])
+def test_round_robin_spreads_the_calls_of_one_channel_over_all_addresses(
+    on_uvloop, config: str
+) -> None:
     async def scenario() -> None:
         async with echo_pod() as one, echo_pod() as two:
             target = load_pb2.LoadTarget(addresses=[one.address, two.address], round_robin=True)
-            calls = await outcome_of(group("", count=40, target=target))
+            calls = await outcome_of(group("", count=40, target=target, service_config=config))
         assert {c.pod for c in calls} == {one.name, two.name}
         assert {c.outcome for c in calls} == {"ok"}
         assert len({c.connection for c in calls}) == 2
