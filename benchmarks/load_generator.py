@@ -47,7 +47,7 @@ from emucluster.live.rpc.channel import connect_aio, credentials
 from emucluster.live.rpc.pb import echo_pb2, load_pb2, load_pb2_grpc
 
 POD, TOKEN, CALLERS, PAYLOAD, RATE = "127.60.250.1", "benchmark", 64, 64, 3000.0
-# A server cancels requests at random when more than 1,000 wait for it, as on a busy machine they may
+# A server cancels requests at random when more than 1,000 wait for it, which a busy machine brings
 # (grpc/src/core/server): here every call has to count.
 PATIENT = [
     ("grpc.server.max_pending_requests", 1_000_000),
