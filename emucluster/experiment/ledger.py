@@ -215,11 +215,11 @@ class Ledger:
 
     def _seen_gone(self, life: Life, event: Listed) -> None:
         ends_s = life.ends_s if life.ends_s is not None else event.asked_s
-        over = event.asked_s >= ends_s or self.stopped_s is not None or bool(life.refused)
+        over = event.at_s >= ends_s or self.stopped_s is not None or bool(life.refused)
         if not over and life.acknowledged_s is not None:
             self._target_gone(life, event.at_s)
         if life.ended_s is None and over:
-            by_itself = event.asked_s >= ends_s and life.overstayed_s is None
+            by_itself = event.at_s >= ends_s and life.overstayed_s is None
             life.ended_s = min(event.at_s, ends_s) if by_itself else event.at_s
             life.ended_by = "expiry" if by_itself else "clear"
         if life.clean_s is None and life.ended_s is not None:

@@ -67,7 +67,7 @@ def exact_binomial(successes: int, total: int, confidence: float = 0.95) -> Inte
     _check(successes, total, confidence)
     tail = (1 - confidence) / 2
     low, high = 0.0, 1.0
-    if 0 < successes:
+    if successes > 0:
         low = _solve(lambda p: 1 - binomial_cdf(successes - 1, total, p), tail)
     if successes < total:
         high = _solve(lambda p: 1 - binomial_cdf(successes, total, p), 1 - tail)
