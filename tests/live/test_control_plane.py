@@ -17,7 +17,6 @@ from tests.live.watching import Load, ok, pid_of, pods, until
 
 pytestmark = pytest.mark.live
 
-KILLS = 20
 NAMESPACE = "churn"
 
 
@@ -104,8 +103,9 @@ def addresses(cluster: emu.Cluster, seen: dict[str, set[str]]) -> None:
             seen[pod.metadata.uid].add(pod.status.pod_ip)
 
 
-def test_killed_twenty_times_under_writes_it_loses_nothing_and_gives_nothing_out_twice(
-    small: emu.Cluster,
+@pytest.mark.parametrize("kills", [4, pytest.param(20, marks=pytest.mark.slow)])
+def test_killed_again_and_again_under_writes_it_loses_nothing_and_gives_nothing_out_twice(
+    small: emu.Cluster, kills: int
 ) -> None:
     small.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
     writers = [Writer(small, number) for number in range(3)]
@@ -116,7 +116,7 @@ def test_killed_twenty_times_under_writes_it_loses_nothing_and_gives_nothing_out
         for writer in writers:
             writer.thread.start()
         try:
-            for number in range(KILLS):
+            for number in range(kills):
                 apply_again(small, churn(1 + 3 * (number % 2)))
                 addresses(small, seen)
                 versions.append(small.api.list_at("Service")[1])
