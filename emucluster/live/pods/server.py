@@ -31,6 +31,9 @@ OPTIONS = (
     ("grpc.so_reuseport", 0),
     ("grpc.max_receive_message_length", 64 * 1024 * 1024),
     ("grpc.max_send_message_length", 65 * 1024 * 1024),
+    # Above 1,000 waiting requests gRPC cancels some at random: after a freeze, the rig's own doing.
+    ("grpc.server.max_pending_requests", 100_000),
+    ("grpc.server.max_pending_requests_hard_limit", 100_000),
 )
 
 
