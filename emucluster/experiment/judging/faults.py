@@ -167,7 +167,8 @@ def goodput_recovers(about: asked.GoodputRecovers, context: Context) -> Verdict:
 def no_fault_left(about: asked.NoFaultLeft, context: Context) -> Verdict:
     """By the clean check after the run, and by what is recorded of each fault."""
     words = "no fault left in force"
-    left = [f for f in context.history.faults if f.asked_s is not None and f.clean_s is None]
+    faults = context.history.faults
+    left = [fault for fault in faults if fault.asked_s is not None and fault.clean_s is None]
     stretches = tuple(
         Stretch(
             start_s=f.asked_s or 0.0, end_s=context.history.end_s, what=f"{f.kind} on {f.target}"

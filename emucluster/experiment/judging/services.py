@@ -55,9 +55,10 @@ def endpoints_match(about: asked.EndpointsMatch, context: Context) -> Verdict:
     if not spans or not ready or not held:
         missing = "readiness" if not ready else about.observer
         return verdict(about, "unknown", words, f"no {missing} was watched", bound=bound_s)
+    _add_missing(about, history, ready, held)
     differences: list[Stretch] = []
     for (service, where, pod), changes in held.items():
-        known = ready.get((service, pod)) or ready.get(("", pod)) or [(history.start_s, False)]
+        known = ready.get(pod) or [(history.start_s, False)]
         for start_s, end_s, is_ready in _differences(known, changes, history.end_s):
             what = f"{pod}: {'ready, not held' if is_ready else 'held, not ready'} by {where}"
             stretch = Stretch(start_s=start_s, end_s=end_s, what=what, value=end_s - start_s)
@@ -78,19 +79,35 @@ def endpoints_match(about: asked.EndpointsMatch, context: Context) -> Verdict:
     )
 
 
-def _ready(about: asked.EndpointsMatch, history: History) -> dict[tuple[str, str], list[_Change]]:
-    """(Service or empty, pod) to when it was ready or not."""
-    found: dict[tuple[str, str], list[_Change]] = {}
+def _ready(about: asked.EndpointsMatch, history: History) -> dict[str, list[_Change]]:
+    """Pods to when they were ready or not."""
+    found: dict[str, list[_Change]] = {}
     if about.ready == "api":
         for belief in _in_time(history.beliefs):
             if belief.observer == "api" and belief.subject.startswith("pod/"):
-                key = ("", belief.subject)
-                found.setdefault(key, []).append((belief.at_s, belief.state == "in"))
+                found.setdefault(belief.subject, []).append((belief.at_s, belief.state == "in"))
         return found
     for truth in sorted(history.truths, key=lambda truth: truth.at_s):
         if truth.subject.startswith("pod/"):
-            found.setdefault(("", truth.subject), []).append((truth.at_s, truth.state == "up"))
+            found.setdefault(truth.subject, []).append((truth.at_s, truth.state == "up"))
     return found
+
+
+def _add_missing(
+    about: asked.EndpointsMatch,
+    history: History,
+    ready: dict[str, list[_Change]],
+    held: dict[tuple[str, str, str], list[_Change]],
+) -> None:
+    """Pods of a Service whose observers never had a word of them are held to be out."""
+    observers = {(service, where) for service, where, _ in held}
+    for truth in history.truths:
+        if truth.subject not in ready or not truth.subject.startswith("pod/"):
+            continue
+        for service, where in observers:
+            if service in truth.services and about.service in ("", service):
+                start = [(ready[truth.subject][0][0], False)]
+                held.setdefault((service, where, truth.subject), start)
 
 
 def _held(
