@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from random import Random
 
-from emucluster.experiment.history import PHASES, CallRecord, History
+from emucluster.experiment.history import CallRecord, History
 from emucluster.experiment.hypotheses import judge_all
 from emucluster.experiment.measures.availability import availability
 from emucluster.experiment.measures.connections import split
@@ -21,6 +21,7 @@ from emucluster.experiment.rig import Environment, saturation_reasons
 from emucluster.experiment.spec import Experiment
 from emucluster.experiment.stats import Distribution, distribution
 from emucluster.experiment.verdict import Overall, overall
+from emucluster.experiment.vocabulary import PHASES
 
 RUN = "run"
 """In place of a phase: all of them."""

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from emucluster.experiment.vocabulary import PHASES, Phase
 
@@ -46,7 +47,7 @@ class CallRecord(Struct, frozen=True, kw_only=True, gc=False):
         attempts: how many times the client's library sent it; 0: not known.
         request_bytes, reply_bytes: payload.
         service: NAMESPACE/NAME of the Service that was called; empty: none.
-        phase: filled in by `History.calls_in`, empty in what generators write.
+        phase: filled in by `History`, empty in what generators write.
     """
 
     group: str
@@ -190,7 +191,10 @@ class Members(Struct, frozen=True, kw_only=True):
 
 
 class History(Struct, kw_only=True):
-    """Everything recorded of one run."""
+    """Everything recorded of one run.
+
+    `calls` are put in the order of when they were due, each with its phase.
+    """
 
     phases: tuple[PhaseSpan, ...]
     calls: Sequence[CallRecord] = ()
@@ -199,6 +203,14 @@ class History(Struct, kw_only=True):
     truths: Sequence[TruthRecord] = ()
     executions: Sequence[Execution] = ()
     members: Members = field(default_factory=Members)
+
+    def __post_init__(self) -> None:
+        labelled: list[CallRecord] = []
+        for call in self.calls:
+            phase = self.phase_at(call.intended_s)
+            labelled.append(call if call.phase == phase else replace(call, phase=phase))
+        labelled.sort(key=lambda call: call.intended_s)
+        self.calls = labelled
 
     @property
     def start_s(self) -> float:
@@ -229,19 +241,12 @@ class History(Struct, kw_only=True):
 
         A call belongs to the phase in which it was due, however long it took.
         """
-        spans = [(s.start_s, s.end_s, s.phase) for s in self.spans(over)]
-        found: list[CallRecord] = []
-        for call in self.calls:
-            if group and call.group != group:
-                continue
-            for start_s, end_s, phase in spans:
-                if start_s <= call.intended_s < end_s:
-                    found.append(
-                        call if call.phase == phase else msgspec.structs.replace(call, phase=phase)
-                    )
-                    break
-        found.sort(key=lambda call: call.intended_s)
-        return found
+        wanted = set(over)
+        return [
+            call
+            for call in self.calls
+            if call.phase in wanted and (not group or call.group == group)
+        ]
 
     @property
     def groups(self) -> list[str]:

@@ -30,7 +30,7 @@ class Environment(Struct, frozen=True, kw_only=True):
         cores: that the processes may use, of all hosts together.
         failure_mode: `kernel filter` or `imitated`.
         data_path: in words, what a call passes through.
-        noise_floor_s: the median latency's own scatter, measured without faults; None: not measured.
+        noise_floor_s: the median latency's own scatter without faults; None: not measured.
         loop_lag_p99_s: by the name of a process; cpu_share: of all cores, the highest second.
         generators: how many processes made the load.
     """

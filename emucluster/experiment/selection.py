@@ -163,7 +163,8 @@ def _draw(
     if not candidates:
         raise _nobody(fault, target, topology)
     how, _, number = (target.select or default).partition(":")
-    if target.name or how == "all":
+    is_one = bool(target.name) and target.kind not in ("service", "deployment")
+    if is_one or how == "all":
         count = len(candidates)
     elif how == "one":
         count = 1

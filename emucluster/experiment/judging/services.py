@@ -57,7 +57,7 @@ def endpoints_match(about: asked.EndpointsMatch, context: Context) -> Verdict:
         return verdict(about, "unknown", words, f"no {missing} was watched", bound=bound_s)
     _add_missing(about, history, ready, held)
     differences: list[Stretch] = []
-    for (service, where, pod), changes in held.items():
+    for (_, where, pod), changes in held.items():
         known = ready.get(pod) or [(history.start_s, False)]
         for start_s, end_s, is_ready in _differences(known, changes, history.end_s):
             what = f"{pod}: {'ready, not held' if is_ready else 'held, not ready'} by {where}"

@@ -1,0 +1,160 @@
+from typing import Any
+
+import jsonschema
+import pytest
+
+from emucluster.experiment.assembly import overall_of_trials, run_result, trial_result
+from emucluster.experiment.difference import diff
+from emucluster.experiment.history import CallRecord
+from emucluster.experiment.plan import expand
+from emucluster.experiment.result import (
+    RunResult,
+    Trial,
+    UnreadableResult,
+    from_json,
+    results_schema,
+    to_json,
+)
+from emucluster.experiment.rig import Environment, refusals, saturation_reasons
+
+from .build import END_S, call, executed, experiment, fault, history, steady, topology
+
+HYPOTHESES = [
+    {"kind": "availability", "atLeast": "99%"},
+    {"kind": "no-fault-left"},
+]
+POWER_OFF = {"kind": "power-off", "target": "node/node-1", "at": "2s", "for": "6s"}
+
+
+def run(calls: list[CallRecord], *, trials: int = 1, **fields: Any) -> RunResult:
+    asked = experiment(POWER_OFF, **{"hypotheses": HYPOTHESES, "cluster": {"speed": 10}, **fields})
+    found: list[Trial] = []
+    for number in range(trials):
+        records = history(calls, faults=[fault()], executions=executed("users-1"))
+        plan = expand(asked, topology(), number)
+        found.append(trial_result(asked, plan, records, Environment(), number=number, clean=True))
+    return run_result(asked, found, Environment(cores=2, versions={"python": "3"}), seed=0)
+
+
+def half_lost(**fields: Any) -> RunResult:
+    return run(steady(0, 12) + steady(12, 30, outcome="failed") + steady(30, END_S), **fields)
+
+
+def test_a_result_can_be_written_and_read_again() -> None:
+    found = half_lost(trials=3)
+    assert from_json(to_json(found)) == found
+
+
+def test_what_is_written_is_what_the_schema_documents() -> None:
+    import json
+
+    validator = jsonschema.Draft202012Validator(results_schema())
+    tree = json.loads(to_json(half_lost()))
+    assert list(validator.iter_errors(tree)) == []
+    del tree["trials"][0]["digest"]
+    assert list(validator.iter_errors(tree)) != []
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b"{}", b'{"format": 99}', b'{"format": 1}'])
+def test_what_is_no_result_is_refused(data: bytes) -> None:
+    with pytest.raises(UnreadableResult):
+        from_json(data)
+
+
+def test_a_trial_has_a_row_for_each_group_and_phase_and_the_run() -> None:
+    (trial,) = half_lost().trials
+    rows = {row.phase: row for row in trial.groups}
+    assert list(rows) == ["baseline", "inject", "recover", "verify", "run"]
+    assert [row.calls.lost for row in rows.values()] == [0, 80, 100, 0, 180]
+    assert rows["baseline"].old is None
+    assert rows["inject"].old is not None
+    assert rows["inject"].old.total == 80
+    assert rows["run"].rate_per_s == pytest.approx(10)
+
+
+def test_both_clocks_are_told() -> None:
+    (trial,) = half_lost().trials
+    assert (trial.duration_s, trial.configured_s) == (40, 400)
+
+
+def test_the_exit_code_is_that_of_the_worst_trial() -> None:
+    assert half_lost().exit_code == 1
+    assert run(steady()).exit_code == 0
+    assert overall_of_trials(["pass", "invalid", "fail"]) == "fail"
+    assert overall_of_trials(["pass", "invalid", "unknown"]) == "invalid"
+    assert overall_of_trials([]) == "unknown"
+
+
+def test_trials_give_distributions_and_invalid_ones_do_not_count() -> None:
+    found = run(steady(), trials=4)
+    assert found.distributions["users/run/availability"].values == (1.0,) * 4
+    late = [call(n / 10, started_s=n / 10 + 0.3) for n in range(400)]
+    assert run(late, trials=2).distributions == {}
+
+
+# --- honesty -------------------------------------------------------------------------------------
+
+
+def test_a_run_whose_limit_was_the_emulator_is_invalid() -> None:
+    late = [call(n / 10, started_s=n / 10 + 0.3, taken_s=0.4) for n in range(400)]
+    found = run(late)
+    assert found.overall == "invalid"
+    assert found.trials[0].invalid_reasons == (
+        "calls of users were begun 300 ms after they were due (p99)",
+    )
+
+
+def test_a_late_event_loop_and_busy_processors_are_told() -> None:
+    busy = Environment(loop_lag_p99_s={"node-1": 0.25, "node-2": 0.01}, cpu_share=0.99)
+    first, second = saturation_reasons(busy, history(steady()))
+    assert "event loop of node-1 was late by 250 ms" in first
+    assert second == "processors were 99% busy"
+
+
+def test_faults_that_would_measure_the_rig_are_refused_with_the_reason() -> None:
+    hog = {"kind": "cpu-hog", "target": "node/node-1"}
+    assert refusals(experiment(hog), cores=2) == []
+    (reason,) = refusals(experiment(hog, cluster={"packing": "node"}), cores=2)
+    assert reason.startswith('fault "cpu-hog": cpu-hog with packing node')
+
+
+def test_more_load_than_cores_is_refused() -> None:
+    heavy = {
+        "name": "users",
+        "target": "service/web",
+        "arrival": {"kind": "constant", "rate": 6001},
+    }
+    (reason,) = refusals(experiment(workload=[heavy]), cores=2)
+    assert reason.startswith("workload: 6001 calls/s need more than the 2 cores")
+    assert refusals(experiment(workload=[heavy]), cores=3) == []
+
+
+def test_a_delay_below_the_noise_floor_is_refused() -> None:
+    slow = {"kind": "slow", "target": "node/node-1", "params": {"delay": "5ms"}}
+    assert refusals(experiment(slow), cores=2, noise_floor_s=0.001) == []
+    (reason,) = refusals(experiment(slow), cores=2, noise_floor_s=0.004)
+    assert "5 ms cannot be told from this machine's own scatter of 4 ms" in reason
+
+
+# --- two runs ------------------------------------------------------------------------------------
+
+
+def test_a_run_does_not_differ_from_itself() -> None:
+    one = half_lost()
+    found = diff(one, one)
+    assert (found.same_plan, found.same_hypotheses, found.settings) == (True, True, ())
+    assert not found.is_worse
+    assert not any(n.is_clear or n.before != n.after for n in found.numbers)
+
+
+def test_trouble_and_cure_differ_in_settings_verdicts_and_numbers() -> None:
+    cure, trouble = run(steady(), cluster={"speed": 10, "cloud": "envoy"}), half_lost()
+    found = diff(cure, trouble)
+    assert found.same_plan
+    assert found.same_hypotheses
+    assert found.settings == ("cluster.cloud: envoy -> aws-nlb",)
+    assert found.is_worse
+    assert [(v.before, v.after) for v in found.verdicts] == [("pass", "fail"), ("pass", "pass")]
+    changed = {n.name: n for n in found.numbers}
+    assert changed["users/inject/availability"].is_clear
+    assert not changed["users/baseline/availability"].is_clear
