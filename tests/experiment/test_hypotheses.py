@@ -273,3 +273,9 @@ def test_a_run_is_as_good_as_its_worst_verdict_and_an_invalid_one_proves_nothing
     assert overall([good], ["saturated"]) == "invalid"
     assert overall([], []) == "unknown"
     assert EXIT_CODES == {"pass": 0, "fail": 1, "unknown": 2, "invalid": 2}
+
+
+def test_too_many_lost_calls_are_too_many_however_few_calls_there_were() -> None:
+    few = history([call(n, "failed") for n in range(3)])
+    assert answer("lost-calls", few, atMost=2) == "fail"
+    assert answer("lost-calls", few, atMost=3) == "unknown"

@@ -283,3 +283,10 @@ def test_sparse_load_is_no_outage_and_a_lost_call_between_two_successes_is() -> 
     assert longest_gap_s([call(1), call(30)], start_s=0, end_s=40) == 0
     assert longest_gap_s([call(1), call(5, "failed"), call(9)], start_s=0, end_s=40) == 8
     assert longest_gap_s([call(5, "failed")], start_s=0, end_s=40) == 40
+
+
+def test_a_fifth_of_a_small_load_that_stays_lost_is_metastable_too() -> None:
+    calls = [
+        call(n / 5, "failed" if n >= 60 and n % 5 == 0 else "ok") for n in range(int(END_S * 5))
+    ]
+    assert goodput(history(calls, faults=[fault(12, 18)])).state == "metastable"
