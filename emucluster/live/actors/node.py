@@ -1,5 +1,7 @@
 """A worker node as an actor: a thin shell around `live.node`. Its pods are actors of its own."""
 
+import asyncio
+import contextlib
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,6 +19,8 @@ from emucluster.live.pods.inside import inside_environment
 from emucluster.live.pods.runtime import PodRuntime
 from emucluster.live.rpc.pb import lab_pb2_grpc
 from emucluster.live.rpc.server import bind, make_server
+
+REGISTERED_WITHIN_S = 10.0
 
 
 class WorkerNode:
@@ -51,6 +55,10 @@ class WorkerNode:
         if config.publish:
             place = f"{config.machine_address}:{bind(self._server, config.machine_address, 0)}"
         await self._server.start()
+        # A node that is "up" can be scheduled to: else the first pods would crowd on the others.
+        # Without a control plane it is up all the same, as a machine is.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._machine.kubelet.registered.wait(), REGISTERED_WITHIN_S)
         return {"pid": os.getpid(), "agent": place}
 
     async def stop(self, grace_s: float) -> None:

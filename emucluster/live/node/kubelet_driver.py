@@ -61,6 +61,8 @@ class KubeletDriver:
         self._halted = True
         self._waiting: list[Callable[[], Sequence[Command]]] = []
         self._epoch = 0
+        self.registered = asyncio.Event()
+        """Set once the API server has this Node."""
 
     def start(self) -> None:
         """Begin: register the node, renew the lease; pods run once they are listed."""
@@ -159,6 +161,8 @@ class KubeletDriver:
         try:
             await self._send(command)
             event = Wrote(command)
+            if isinstance(command, RegisterNode):
+                self.registered.set()
         except grpc.aio.AioRpcError as error:
             cause = translate(error)
             event = WriteFailed(
