@@ -40,6 +40,7 @@ def test_a_servicer_of_ones_own_is_served_balanced_and_logged() -> None:
     assert sum("lines, first:" in line for line in lines) == 2
 
 
+@pytest.mark.slow
 def test_a_fault_under_load_loses_some_calls_and_not_all() -> None:
     with run() as here:
         output = here.finish(here.start(*python("examples/fault_under_load.py")))
@@ -115,6 +116,7 @@ def test_the_demo_tells_who_noticed_what(demo: tuple[str, dict[str, Any]]) -> No
     assert any("was restarted (restart count 1)" in text for text in told)
 
 
+@pytest.mark.slow
 def test_the_demo_needs_no_privilege_no_kernel_filter_and_no_cloud() -> None:
     with run() as here:
         file = here.home / "demo.json"
@@ -130,7 +132,9 @@ def test_the_demo_needs_no_privilege_no_kernel_filter_and_no_cloud() -> None:
     assert len({c["pod"] for c in data["calls"] if c["ok"] and c["pod"]}) == 1
 
 
-@pytest.mark.parametrize("moment", ["starting a private Ray", "is off at"])
+@pytest.mark.parametrize(
+    "moment", ["starting a private Ray", pytest.param("is off at", marks=pytest.mark.slow)]
+)
 def test_an_interrupted_demo_leaves_nothing(moment: str) -> None:
     with run() as here:
         process = here.start(*python("-u", "-m", "examples.demo", "--json", "/dev/null"))

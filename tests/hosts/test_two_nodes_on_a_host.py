@@ -9,7 +9,7 @@ import pytest
 
 from tests.hosts.hosts import Cluster, Hosts, cluster, until
 
-pytestmark = [pytest.mark.live, pytest.mark.hosts]
+pytestmark = [pytest.mark.live, pytest.mark.hosts, pytest.mark.slow]
 
 ALL = {f"node-{number}" for number in range(1, 6)}
 
