@@ -11,7 +11,8 @@ install: $(STAMP)
 $(STAMP): pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing emucluster into $(VENV) (once; about a minute)"
-	@PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --disable-pip-version-check \
+	  --config-settings editable_mode=compat -e '.[dev]'
 	@$(BIN)/python -m compileall -q emucluster
 	@touch $(STAMP)
 
