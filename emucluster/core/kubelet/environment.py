@@ -39,15 +39,26 @@ ConfigMaps = Callable[[str, str], ConfigMap | None]
 
 
 def container_environment(
-    container: Container, facts: PodFacts, *, config_maps: ConfigMaps, services: Iterable[Service]
+    container: Container,
+    facts: PodFacts,
+    *,
+    config_maps: ConfigMaps,
+    services: Iterable[Service],
+    empty_secrets: bool = False,
 ) -> dict[str, str]:
-    """All variables of a container. Raises `ConfigError` in Kubernetes' words."""
+    """All variables of a container. Raises `ConfigError` in Kubernetes' words.
+
+    With `empty_secrets`, what a Secret would give is empty, and left out if optional; the keys
+    behind a whole Secret are not known, so envFrom gives none. By default it is an error.
+    """
     pod = facts.pod
     env = {"HOSTNAME": pod.spec.hostname or pod.metadata.name}
     links = pod.spec.enable_service_links is not False
     env |= service_variables(services, namespace=pod.metadata.namespace, links=links)
     for source in container.env_from:
         if source.secret_ref is not None:
+            if empty_secrets:
+                continue
             raise ConfigError(f'secret "{source.secret_ref.name}": Secrets are not offered')
         if (reference := source.config_map_ref) is not None:
             found = config_maps(pod.metadata.namespace, reference.name or "")
@@ -56,17 +67,23 @@ def container_environment(
             for key, value in (found.data or {}).items() if found else ():
                 env[(source.prefix or "") + key] = value
     for variable in container.env:
-        chosen = _value(variable, env, facts, config_maps)
+        chosen = _value(variable, env, facts, config_maps, empty_secrets)
         if chosen is not None:
             env[variable.name] = chosen
     return env
 
 
 def _value(
-    variable: EnvVar, env: Mapping[str, str], facts: PodFacts, config_maps: ConfigMaps
+    variable: EnvVar,
+    env: Mapping[str, str],
+    facts: PodFacts,
+    config_maps: ConfigMaps,
+    empty_secrets: bool,
 ) -> str | None:
     if variable.value_from is None:
         return expand(variable.value or "", env)
+    if empty_secrets and (secret := variable.value_from.secret_key_ref) is not None:
+        return None if secret.optional else ""
     return _value_from(variable.value_from, facts, config_maps)
 
 

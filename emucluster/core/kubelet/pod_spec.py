@@ -7,13 +7,15 @@ from collections.abc import Iterable
 from emucluster.core.kubelet.commands import ContainerSpec, PortSpec
 from emucluster.core.kubelet.environment import ConfigMaps, PodFacts, container_environment
 from emucluster.core.kubelet.expansion import expand_all
-from emucluster.core.kubelet.image import Image
+from emucluster.core.kubelet.image import Image, completing, is_stand_in
 from emucluster.core.objects import Container, Service
 
 SOURCE_DIR_ANNOTATION = "emucluster.dev/source-dir"
 """The manifest's directory: user code is found relative to it."""
 SOURCE_DIGEST_ANNOTATION = "emucluster.dev/source-digest"
 """Names a copy of that directory, on hosts to which it was shipped."""
+STAND_IN_PORT = 50051
+"""Where a stand-in serves whose container declares no TCP port."""
 
 
 def container_spec(
@@ -25,23 +27,44 @@ def container_spec(
     services: Iterable[Service],
     is_init: bool,
 ) -> ContainerSpec:
-    """Everything resolved and expanded. Raises `ConfigError` for what cannot be."""
-    env = container_environment(container, facts, config_maps=config_maps, services=services)
-    annotations = facts.pod.metadata.annotations or {}
-    ports = dict.fromkeys(
-        (each.container_port, each.name or "")
-        for each in container.ports
-        if (each.protocol or "TCP") == "TCP"
+    """Everything resolved and expanded. Raises `ConfigError` for what cannot be.
+
+    A stand-in gets the environment and the ports, and nothing that only the image understands.
+    """
+    stand_in = is_stand_in(image)
+    env = container_environment(
+        container, facts, config_maps=config_maps, services=services, empty_secrets=stand_in
     )
+    if stand_in:
+        ports = () if is_init else stand_in_ports(container)
+        image = completing(image) if is_init else image
+        return ContainerSpec(
+            container.name, image, tuple(env.items()), ports=ports, runs_to_completion=is_init
+        )
+    annotations = facts.pod.metadata.annotations or {}
     return ContainerSpec(
         name=container.name,
         image=image,
         env=tuple(env.items()),
         command=expand_all(container.command, env),
         args=expand_all(container.args, env),
-        ports=tuple(PortSpec(port, name) for port, name in ports),
+        ports=_tcp_ports(container),
         working_dir=container.working_dir or "",
         source_dir=annotations.get(SOURCE_DIR_ANNOTATION, ""),
         source_digest=annotations.get(SOURCE_DIGEST_ANNOTATION, ""),
         runs_to_completion=is_init,
     )
+
+
+def stand_in_ports(container: Container) -> tuple[PortSpec, ...]:
+    """Where echo serves in place of a container's image; there is always at least one port."""
+    return _tcp_ports(container) or (PortSpec(STAND_IN_PORT),)
+
+
+def _tcp_ports(container: Container) -> tuple[PortSpec, ...]:
+    ports = dict.fromkeys(
+        (each.container_port, each.name or "")
+        for each in container.ports
+        if (each.protocol or "TCP") == "TCP"
+    )
+    return tuple(PortSpec(port, name) for port, name in ports)

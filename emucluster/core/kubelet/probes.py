@@ -11,9 +11,11 @@ from dataclasses import dataclass
 
 from emucluster.core.durations import Speed
 from emucluster.core.kubelet.actions import probe_action
-from emucluster.core.kubelet.commands import ProbeKind, SendProbe
+from emucluster.core.kubelet.commands import CheckAction, GrpcCheck, ProbeKind, SendProbe
 from emucluster.core.kubelet.container import ContainerRecord
 from emucluster.core.kubelet.events import ProbeResult
+from emucluster.core.kubelet.image import is_stand_in
+from emucluster.core.kubelet.pod_spec import stand_in_ports
 from emucluster.core.objects import Probe
 
 
@@ -76,7 +78,7 @@ class ProbeWorker:
         """Probe now. Raises `NoSuchPort` for a handler that cannot be carried out."""
         self.last_tick_s = now_s
         self.triggered = False
-        action = probe_action(self.probe, self.record.spec)
+        action = self._action()
         self.in_flight, self.probed_id = probe_id, self.record.container_id
         return SendProbe(
             probe_id=probe_id,
@@ -106,6 +108,13 @@ class ProbeWorker:
             self.on_hold = True  # until there is a new container
             self.result_run = 0
         return result
+
+    def _action(self) -> CheckAction:
+        """A stand-in speaks only gRPC and has no files of the image: its own health is asked."""
+        record = self.record
+        if record.image is not None and is_stand_in(record.image):
+            return GrpcCheck(stand_in_ports(record.spec)[0].port)
+        return probe_action(self.probe, record.spec)
 
     def _allowed(self, terminating: bool) -> bool:
         record = self.record

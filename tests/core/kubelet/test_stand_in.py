@@ -1,0 +1,125 @@
+"""What runs in place of images that cannot be had, and what becomes of all that relies on them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from emucluster.core.kubelet import commands as c
+from emucluster.core.objects import (
+    Container,
+    ContainerPort,
+    EnvFromSource,
+    EnvVar,
+    EnvVarSource,
+    ExecAction,
+    GRPCAction,
+    Probe,
+    SecretKeySelector,
+)
+from emucluster.core.objects.generated.containers import (
+    HTTPGetAction,
+    SecretEnvSource,
+    TCPSocketAction,
+)
+from tests.core.kubelet.virtual_node import VirtualNode, pod
+
+HTTP = ContainerPort(container_port=80, name="http")
+
+
+def from_secret(name: str, *, optional: bool | None = None) -> EnvVar:
+    selector = SecretKeySelector(name="db", key="password", optional=optional)
+    return EnvVar(name=name, value_from=EnvVarSource(secret_key_ref=selector))
+
+
+def stand_in_node(**settings: Any) -> VirtualNode:
+    """A node with a stand-in, run for so long that no first probe waits at random."""
+    node = VirtualNode(stand_in=True).boot().run_until(1000)
+    return node.create(pod(image="nginx:1.25.3", **settings))
+
+
+def starts(node: VirtualNode) -> list[c.ContainerSpec]:
+    return [each.spec for _, each in node.log if isinstance(each, c.StartContainer)]
+
+
+def test_an_init_container_is_replaced_by_a_command_that_completes() -> None:
+    init = Container(
+        name="wait", image="busybox:1.36", command=("sh", "-c", "sleep 9"), working_dir="/app"
+    )
+    node = stand_in_node(init_containers=(init,))
+    (first,) = starts(node)
+    assert (first.image.kind, first.image.target) == ("command", "true")
+    assert (first.command, first.args, first.working_dir) == ((), (), "")
+    assert first.runs_to_completion
+    node.exits(0, container="wait")
+    assert node.status().init_container_statuses[0].state.terminated.reason == "Completed"
+    assert node.status().phase == "Running"
+    assert starts(node)[-1].image.kind == "echo"
+
+
+def test_a_sidecar_among_the_init_containers_is_echo_and_stays() -> None:
+    sidecar = Container(name="proxy", image="envoy:1", restart_policy="Always")
+    node = stand_in_node(init_containers=(sidecar,))
+    assert [each.image.kind for each in starts(node)] == ["echo", "echo"]
+    assert not starts(node)[0].runs_to_completion
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        {"http_get": HTTPGetAction(port="http", path="/healthz")},
+        {"http_get": HTTPGetAction(port="undeclared")},
+        {"exec": ExecAction(command=("cat", "/tmp/healthy"))},
+        {"tcp_socket": TCPSocketAction(port=9090)},
+        {"grpc": GRPCAction(port=9090, service="shop.Cart")},
+    ],
+)
+@pytest.mark.parametrize(("ports", "asked"), [((HTTP,), 80), ((), 50051)])
+def test_every_probe_asks_the_health_of_echo(
+    handler: Any, ports: tuple[ContainerPort, ...], asked: int
+) -> None:
+    probe = Probe(**handler)
+    node = stand_in_node(
+        ports=ports, startup_probe=probe, readiness_probe=probe, liveness_probe=probe
+    ).run_until(1100)
+    sent = {(each.kind, each.action) for _, each in node.log if isinstance(each, c.SendProbe)}
+    assert sent == {(kind, c.GrpcCheck(asked)) for kind in ("startup", "readiness", "liveness")}
+    assert [port.port for port in starts(node)[0].ports] == [asked]
+    assert node.is_ready()
+    assert node.events("Unhealthy") == []
+
+
+def test_a_stand_in_that_is_not_well_still_fails_its_probe() -> None:
+    probe = Probe(http_get=HTTPGetAction(port=80), failure_threshold=1)
+    node = VirtualNode(stand_in=True).boot().run_until(1000)
+    node.probe = lambda _: "failure"
+    node.create(pod(image="nginx", ports=(HTTP,), readiness_probe=probe)).run_until(1030)
+    assert not node.is_ready()
+
+
+def test_probes_of_images_that_do_run_stay_as_they_are() -> None:
+    probe = Probe(tcp_socket=TCPSocketAction(port=80))
+    node = VirtualNode(stand_in=True).boot().run_until(1000)
+    node.create(pod(ports=(HTTP,), readiness_probe=probe)).run_until(1030)
+    sent = {each.action for _, each in node.log if isinstance(each, c.SendProbe)}
+    assert sent == {c.TcpConnect(80)}
+
+
+def test_variables_of_secrets_are_empty_and_optional_ones_left_out() -> None:
+    whole = EnvFromSource(secret_ref=SecretEnvSource(name="db"))
+    url = EnvVar(name="URL", value="db://$(PASSWORD)@db")
+    node = stand_in_node(
+        env=(from_secret("PASSWORD"), from_secret("TOKEN", optional=True), url), env_from=(whole,)
+    )
+    env = dict(starts(node)[0].env)
+    assert (env["PASSWORD"], env["URL"]) == ("", "db://@db")
+    assert "TOKEN" not in env
+    assert node.status().phase == "Running"
+
+
+@pytest.mark.parametrize("stand_in", [False, True])
+def test_a_secret_of_an_image_that_does_run_is_an_error(stand_in: bool) -> None:
+    node = VirtualNode(stand_in=stand_in).boot().create(pod(env=(from_secret("PASSWORD"),)))
+    assert node.container().state.waiting.reason == "CreateContainerConfigError"
+    assert node.events("Failed") == ['Error: secret "db": Secrets are not offered']
