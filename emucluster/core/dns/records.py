@@ -78,12 +78,15 @@ class DnsView:
     def resolve(self, name: str, namespace: str) -> list[str] | ExternalName | None:
         """Where a pod of `namespace` gets to by this name; None: it does not exist.
 
-        Addresses are ClusterIPs, or endpoints of a headless Service; ExternalName has the name
-        that a chain of ExternalName Services ends with, or one of `outside`.
+        Addresses are ClusterIPs, or endpoints of a headless Service, none while none is ready;
+        ExternalName has the name that a chain of ExternalName Services ends with, or one of
+        `outside`.
         """
-        found = self.answer(name, "A", search=search_list(namespace, self.domain))
+        search = search_list(namespace, self.domain)
+        found = self.answer(name, "A", search=search)
         if found.rcode != "NOERROR":
-            return None
+            # DNS says NXDOMAIN of both, but only one of them is somebody's spelling mistake.
+            return [] if any(map(self._is_headless, _candidates(name, search))) else None
         owner = next((r.name for r in found.records if r.type == "A"), "")
         targets = [r.value for r in found.records if r.type == "CNAME"]
         if targets and (not owner or not self._is_ours(_plain(owner))):
@@ -147,6 +150,17 @@ class DnsView:
 
     def _is_ours(self, name: str) -> bool:
         return name == self.domain or name.endswith(f".{self.domain}")
+
+    def _is_headless(self, asked: str) -> bool:
+        """Whether this is the name of a headless Service."""
+        name = _plain(asked)
+        if not self._is_ours(name):
+            return False
+        match name[: -len(self.domain)].rstrip(".").split("."):
+            case [service, namespace, "svc"]:
+                entry = self._registry.services.get((namespace, service))
+                return entry is not None and not (entry.cluster_ip or entry.external_name)
+        return False
 
     def _forward(self, name: str, qtype: str) -> list[Record] | None:
         """Everything at a name of the zone, whatever its type; None: it does not exist."""

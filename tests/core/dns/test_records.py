@@ -238,6 +238,19 @@ def test_a_short_name_of_another_namespace_needs_that_namespace(view: DnsView) -
     assert view.resolve("web.default", "other") == ["10.96.0.50"]
 
 
+@pytest.mark.parametrize("name", ["db", "db.default", f"db.default.{ZONE}."])
+def test_a_headless_service_without_ready_endpoints_resolves_to_no_address(
+    view: DnsView, name: str
+) -> None:
+    found = view.resolve(name, "default")
+    assert isinstance(found, list)
+    assert sorted(found) == [A, B]
+    view.handle("MODIFIED", slice_of("db", endpoint(A, ready=False)))
+    assert view.resolve(name, "default") == []
+    view.handle("DELETED", service("db", type="ClusterIP", cluster_ip="None"))
+    assert view.resolve(name, "default") is None
+
+
 def test_resolving_external_names_gives_the_name_to_dial(view: DnsView) -> None:
     assert view.resolve("old", "default") == ExternalName("legacy.example")
     assert view.resolve("gone", "default") == ExternalName("elsewhere.example")

@@ -97,6 +97,16 @@ def test_names_are_searched_for_as_in_a_pod() -> None:
     assert isinstance(routes.connect(CLIENT, "web.shop", PORT, 0.0), Deny)
 
 
+def test_a_headless_service_without_ready_endpoints_refuses_and_says_so() -> None:
+    headless = k8s.Service(
+        metadata=k8s.ObjectMeta(name="web-headless", namespace="default"),
+        spec=k8s.ServiceSpec(type="ClusterIP", cluster_ip="None"),
+    )
+    assert routing(headless).connect(CLIENT, "web-headless", PORT, 0.0) == Refuse(
+        '"web-headless" has no addresses: no ready endpoints'
+    )
+
+
 def test_kube_dns_is_the_nodes_own_server() -> None:
     assert routing().connect(CLIENT, "10.96.0.10", 53, 0.0) == ToDns()
 
