@@ -235,10 +235,14 @@ class Session:
     def inject(self, kind: str, target: str, for_s: float | None = None) -> Fault:
         """Put a fault upon a target and return it, once in force.
 
+        A crash of a pod or of the control plane is over at once, for they are restarted: its state
+        is "ended" when this returns.
+
         Args:
             kind: power-off, crash or freeze.
             target: `node/NAME`, `pod/NAME`, `lb/SERVICE` or `control-plane`.
-            for_s: the target ends it after so many seconds; None: until cleared.
+            for_s: the target ends it after so many seconds; None: until cleared. Not for what is
+                over at once.
 
         Raises UsageError for a fault that the target cannot have, NotFound.
         """
@@ -280,6 +284,8 @@ class Session:
 class Cluster(Session):
     """A cluster of its own: started on entering the `with`, removed on leaving it, however.
 
+    It belongs to this process: if that ends in another way, even killed, the cluster ends too.
+
     Args:
         nodes: worker nodes, spread over the zones.
         zones: availability zones, named `zone-a`, `zone-b`, ...
@@ -318,11 +324,11 @@ class Cluster(Session):
         }
 
     def start(self) -> Self:
-        """Start it without a `with`; `stop` is then the caller's duty."""
+        """Start it without a `with`, until `stop` or the end of this process."""
         from emucluster.client.options import StartOptions
         from emucluster.client.start import start_cluster
 
-        self._attach(start_cluster(StartOptions(**self._options)))
+        self._attach(start_cluster(StartOptions(**self._options), owned=True))
         return self
 
     def stop(self) -> None:

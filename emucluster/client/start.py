@@ -19,6 +19,7 @@ from emucluster.client.options import StartOptions
 from emucluster.client.slices import SliceClaim, claim_slice
 from emucluster.core.errors import ClusterError
 from emucluster.live.keeper.environment import keeper_environment
+from emucluster.live.keeper import warden
 from emucluster.live.keeper.settings import (
     LOG_FILE,
     TOKEN_FILE,
@@ -37,10 +38,12 @@ def start_cluster(
     *,
     progress: Progress = lambda _text: None,
     implementations: Implementations | None = None,
+    owned: bool = False,
 ) -> ClusterRecord:
     """Start a cluster and return once it serves.
 
-    `progress` is called with a line whenever something begins. Raises `PreflightFailed`,
+    `progress` is called with a line whenever something begins. With `owned` the cluster belongs to
+    this process, and ends when this process does, even if it is killed. Raises `PreflightFailed`,
     `NameTaken`, or `ClusterError` with the reason; then, and when interrupted, nothing is left.
     """
     progress("checking the machine")
@@ -53,7 +56,8 @@ def start_cluster(
         try:
             slice_ = claim_slice()
             held.callback(os.close, slice_.descriptor)
-            launched = _Launch(options, name, slice_, implementations or Implementations())
+            chosen = implementations or Implementations()
+            launched = _Launch(options, name, slice_, chosen, owned=owned)
             held.callback(launched.close)
             return launched.wait_ready(progress)
         except BaseException:
@@ -84,6 +88,8 @@ class _Launch:
         name: NameClaim,
         slice_: SliceClaim,
         implementations: Implementations,
+        *,
+        owned: bool,
     ) -> None:
         directory = name.instance.directory
         ray_directory = directory.parent / f".ray-{slice_.index}"
@@ -95,6 +101,9 @@ class _Launch:
         passed = [name.descriptor, slice_.descriptor]
         settings = _settings(options, name, slice_, implementations, ray_directory)
         settings = msgspec.structs.replace(settings, held_fds=passed, ready_fd=ready_fd)
+        if owned:
+            pid, started = os.getpid(), warden.started_ticks(os.getpid())
+            settings = msgspec.structs.replace(settings, owner_pid=pid, owner_started=started)
         try:
             self._process = _spawn(settings, directory, log, [*passed, ready_fd])
         finally:

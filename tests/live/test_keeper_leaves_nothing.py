@@ -8,6 +8,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -18,7 +19,16 @@ from emucluster.client.options import StartOptions
 from emucluster.client.start import start_cluster, stop_cluster
 from emucluster.core.errors import ClusterError, NameTaken
 from emucluster.live.keeper import warden
-from tests.live.keeper_cluster import FAKES, ROOT, cluster, fakes_importable, states, traces
+from emucluster.live.rpc.pb import lab_pb2
+from tests.live.keeper_cluster import (
+    FAKES,
+    ROOT,
+    LabCalls,
+    cluster,
+    fakes_importable,
+    states,
+    traces,
+)
 
 pytestmark = pytest.mark.live
 
@@ -128,6 +138,76 @@ def test_an_interrupted_or_killed_start_leaves_nothing(number: signal.Signals) -
 
     until(lambda: "trace-test" not in states(), "its directory is gone")
     until(lambda: not warden.members(keeper.pid, keeper.started), "its processes are gone")
+
+
+_PROGRAM_OF_AN_OWNER = """
+import os
+{start}
+print("up", flush=True)
+os.read(0, 1)
+os._exit(1)
+"""
+_WITH_THE_REAL_MACHINES = """
+import emucluster as emu
+cluster = emu.Cluster(name="trace-test", nodes=1, zones=1).__enter__()
+"""
+_WITH_FAKES = """
+from tests.live.keeper_cluster import *
+start_cluster(StartOptions(name="trace-test", nodes=1), implementations=FAKES, owned={owned})
+"""
+
+
+@contextmanager
+def _program(start: str) -> Iterator[subprocess.Popen[str]]:
+    """A process that has started a cluster, and dies without a word at any input."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", _PROGRAM_OF_AN_OWNER.format(start=start)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert process.stdout is not None
+    try:
+        assert process.stdout.readline() == "up\n"
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_driver_that_exits_without_leaving_its_with_leaves_no_cluster() -> None:
+    with _program(_WITH_THE_REAL_MACHINES) as driver:
+        record = instances.find("trace-test")
+        assert traces(record)
+        driver.communicate("x", timeout=30)
+
+    until(lambda: not traces(record), "nothing is left")
+
+
+def test_a_killed_owner_leaves_no_cluster() -> None:
+    with _program(_WITH_FAKES.format(owned=True)) as owner:
+        record = instances.find("trace-test")
+        owner.kill()
+
+        until(lambda: not traces(record), "nothing is left")
+
+
+def test_a_cluster_without_an_owner_outlives_the_one_who_started_it() -> None:
+    with _program(_WITH_FAKES.format(owned=False)) as starter:
+        starter.kill()
+        starter.wait(30)
+
+        # Whoever asks gets an answer: it did not merely take its time to end.
+        record = instances.find("trace-test")
+        log = Path(record.directory) / "keeper.log"
+        lab = LabCalls(record)
+        assert lab.call("Status", lab_pb2.StatusRequest()).name == "trace-test"
+        lab.close()
+        assert "has ended" not in log.read_text()
+        stop_cluster("trace-test")
+        assert traces(record) == []
 
 
 def test_down_ends_a_start_at_once_and_the_starter_is_told() -> None:

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from emucluster.core.errors import ClusterError
 from emucluster.live.clock import wall_s
 from emucluster.live.keeper import shell
+from emucluster.live.keeper.process_end import ended
 from emucluster.live.keeper.warden import started_ticks
 
 Kind = Literal["node", "load-balancer", "control-plane"]
@@ -182,7 +183,7 @@ class Machines:
     async def _watch(self, machine: Machine) -> None:
         """Note the end of the process; a control plane is then followed through its restart."""
         while not self._stopping:
-            await (_ended(machine.pid) if machine.here else _silent(machine))
+            await (ended(machine.pid) if machine.here else _silent(machine))
             log.warning("%s: process %d is gone", machine.name, machine.pid)
             machine.state, machine.gone_wall_s = "gone", wall_s()
             if machine.kind != "control-plane":
@@ -222,30 +223,9 @@ async def _silent(machine: Machine) -> None:
         await asyncio.sleep(PING_PERIOD_S)
 
 
-async def _ended(pid: int) -> None:
-    """Return once the process has ended, told by the kernel."""
-    try:
-        descriptor = os.pidfd_open(pid)
-    except OSError:
-        return
-    loop = asyncio.get_running_loop()
-    over: asyncio.Future[None] = loop.create_future()
-
-    def settle() -> None:
-        if not over.done():
-            over.set_result(None)
-
-    loop.add_reader(descriptor, settle)
-    try:
-        await over
-    finally:
-        loop.remove_reader(descriptor)
-        os.close(descriptor)
-
-
 async def _gone(machine: Machine, deadline_s: float) -> None:
     try:
-        await asyncio.wait_for(_ended(machine.pid), deadline_s) if machine.alive else None
+        await asyncio.wait_for(ended(machine.pid), deadline_s) if machine.alive else None
     except TimeoutError:
         log.error("%s: process %d did not end", machine.name, machine.pid)
 

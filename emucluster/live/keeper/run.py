@@ -19,6 +19,7 @@ from emucluster.live.keeper.edge import Edge
 from emucluster.live.keeper.faults import Faults
 from emucluster.live.keeper.lab import Lab
 from emucluster.live.keeper.machines import Machine, Machines
+from emucluster.live.keeper.process_end import ended
 from emucluster.live.keeper.ray_head import Host
 from emucluster.live.keeper.ready import ReadyPipe
 from emucluster.live.keeper.settings import ClusterRecord, KeeperSettings
@@ -70,6 +71,7 @@ class Keeper:
         for number in (signal.SIGTERM, signal.SIGINT):
             # After `ray.init`, which puts a handler of its own in place.
             loop.add_signal_handler(number, self._end.set)
+        owner = asyncio.create_task(self._end_with_owner(), name="owner")
         server = make_server(self._settings.token)
         lab = Lab(
             status=self.status,
@@ -90,6 +92,7 @@ class Keeper:
         pipe.ready(msgspec.to_builtins(record))
         log.info("ready")
         await self._end.wait()
+        owner.cancel()
         log.info("taking the cluster down")
         if self._belief is not None:
             await self._belief.stop()
@@ -98,6 +101,14 @@ class Keeper:
         await self._agents.close()
         await server.stop(SERVER_GRACE_S)
         log.info("all machines have stopped")
+
+    async def _end_with_owner(self) -> None:
+        """A cluster that belongs to a process ends with it, however that ends."""
+        settings = self._settings
+        if settings.owner_pid:
+            await ended(settings.owner_pid, settings.owner_started)
+            log.warning("process %d, whose cluster this is, has ended", settings.owner_pid)
+            self._end.set()
 
     async def _build_unless_told_to_end(self, pipe: ReadyPipe) -> None:
         """`down` from another terminal ends a start at once, and the starter is told."""

@@ -45,6 +45,10 @@ class KeeperSettings(msgspec.Struct, frozen=True, kw_only=True):
     implementations: Implementations = Implementations()
     held_fds: list[int] = []
     """Descriptors whose being open says that this cluster lives: the locks of name and slice."""
+    owner_pid: int = 0
+    """The process that the cluster must not outlive; 0: it outlives whoever started it."""
+    owner_started: int = 0
+    """Start of the owner in clock ticks since boot: tells a reused pid."""
     ready_fd: int = -1
     """Where progress, and at last the outcome, is written as JSON lines."""
 
