@@ -5,9 +5,12 @@ Exit codes: 0 done, 1 it failed, 2 the command line is wrong in itself.
 
 import sys
 
-import click
+try:
+    import click
 
-from emucluster import __version__
+    from emucluster import __version__
+except KeyboardInterrupt:  # there is no `run` yet that could say so
+    sys.exit(130)
 
 COMMANDS = {
     "up": "emucluster.cli.cluster:up",
@@ -89,14 +92,8 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """The exit code of `emucluster ARGUMENTS`; errors are printed as `error: ...`."""
-    from emucluster.core.errors import EmuclusterError, UsageError
-
     try:
-        outcome = root.main(arguments, prog_name="emucluster", standalone_mode=False)
-    except UsageError as error:
-        return _complain(str(error), 2)
-    except EmuclusterError as error:
-        return _complain(str(error), 1)
+        outcome = _run(arguments)
     except click.UsageError as error:
         if error.ctx is not None:
             click.echo(error.ctx.get_usage(), err=True)
@@ -111,7 +108,35 @@ def run(arguments: list[str]) -> int:
 
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except Exception as error:
+        return _unexpected(error)
     return outcome if isinstance(outcome, int) else 0
+
+
+def _run(arguments: list[str]) -> object:
+    """What the command returned, or the exit code of an error of ours."""
+    from emucluster.core.errors import EmuclusterError, UsageError
+
+    try:
+        return root.main(arguments, prog_name="emucluster", standalone_mode=False)
+    except UsageError as error:
+        return _complain(str(error), 2)
+    except EmuclusterError as error:
+        return _complain(str(error), 1)
+
+
+def _unexpected(error: Exception) -> int:
+    """One line for what nobody foresaw; `EMUCLUSTER_DEBUG=1` adds where it came from."""
+    import os
+
+    if os.environ.get("EMUCLUSTER_DEBUG") == "1":
+        import traceback
+
+        traceback.print_exception(error)
+    text = " ".join(str(error).split())
+    if isinstance(error, OSError):
+        return _complain(text, 1)
+    return _complain(f"internal error: {type(error).__name__}: {text}", 1)
 
 
 def _complain(message: str, code: int) -> int:

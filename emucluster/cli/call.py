@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 from collections.abc import Sequence
 
 import click
@@ -12,8 +13,11 @@ import click
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # failures are told here, once
 
 from emucluster.cli.objects import session
+from emucluster.cli.parameters import Seconds
 from emucluster.client.calls import Call
 from emucluster.client.load import Plan, Summary, summarize
+from emucluster.client.targets import parse_target
+from emucluster.core.errors import UsageError
 
 TARGET_HELP = "service/NAME[:PORT]|pod/NAME[:PORT]|HOST:PORT"
 
@@ -50,7 +54,7 @@ TARGET_HELP = "service/NAME[:PORT]|pod/NAME[:PORT]|HOST:PORT"
     help="A Service chooses a pod once for each connection: a shared one stays with its pod.",
 )
 @click.option(
-    "--timeout", type=float, default=5.0, show_default=True, metavar="S", help="Of each call."
+    "--timeout", type=Seconds(), default=5.0, show_default=True, metavar="S", help="Of each call."
 )
 @click.option("--message", default="", metavar="TEXT", help="Is echoed.")
 @click.option(
@@ -74,6 +78,7 @@ def call(
 
     Exit code 1 when a call failed.
     """
+    check_host(target)
     plan = Plan(
         count=count,
         rate_per_s=rate,
@@ -99,6 +104,18 @@ def call(
         click.get_current_context().exit(130)
     if not all(one.ok for one in made):
         click.get_current_context().exit(1)
+
+
+_HOST = re.compile(r"[A-Za-z0-9_]([-.A-Za-z0-9_]*[A-Za-z0-9_])?\.?")
+
+
+def check_host(text: str) -> None:
+    """Raises UsageError for a HOST:PORT whose host is neither an IPv4 address nor a DNS name."""
+    target = parse_target(text)
+    if target.kind == "host" and not _HOST.fullmatch(target.name):
+        raise UsageError(
+            f'a target\'s HOST is an IPv4 address or a DNS name, not "{target.name}" (in "{text}")'
+        )
 
 
 LISTED_MAX = 8

@@ -111,6 +111,7 @@ def down(cluster: str | None, name: str | None, all_: bool) -> None:
     """
     if name and all_:
         raise UsageError("down: NAME and --all exclude each other")
+    instances.sweep_litter()
     found = instances.list_instances() if all_ else [_the_one(name or cluster)]
     failed: list[str] = []
     with Progress() as progress:

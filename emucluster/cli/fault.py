@@ -33,12 +33,23 @@ def fault() -> None:
 @click.argument("target")
 @click.option("--for", "for_s", type=float, metavar="S", help="End it after S seconds.")
 def inject(kind: str, target: str, for_s: float | None) -> None:
-    """Put a fault upon TARGET. It ends by itself after --for, or when cleared."""
+    """Put a fault upon TARGET. It ends by itself after --for, or when cleared.
+
+    A crash of a pod or of the control plane is over at once: they are restarted.
+    """
     check(kind, parse_target(target), for_s)
     with session() as cluster:
         made = cluster.inject(kind, target, for_s)
+    click.echo(told(made, for_s))
+
+
+def told(made: Fault, for_s: float | None) -> str:
+    """What became of an injected fault, in a line."""
+    head = f"fault {made.id}: {made.kind} on {made.target}"
+    if made.state == "ended":
+        return f"{head} done (SIGKILL); it is restarted by itself"
     until = f"for {for_s:g} s" if for_s is not None else f"until `emucluster fault clear {made.id}`"
-    click.echo(f"fault {made.id}: {made.kind} on {made.target} in force ({made.mechanism}) {until}")
+    return f"{head} in force ({made.mechanism}) {until}"
 
 
 @fault.command("list")

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from emucluster.cli.parameters import Seconds
 from emucluster.client.cluster import DELETE_TIMEOUT_S, Session, connect
 from emucluster.client.manifests import load_files
 from emucluster.client.table import name_of, tables
@@ -19,6 +20,7 @@ from emucluster.core.objects import Object, Pod
 from emucluster.core.objects.codec import to_tree
 from emucluster.core.objects.registry import Resource, resource, resource_of
 
+INT32_MAX = 2**31 - 1
 ALL = ("Pod", "Service", "Deployment", "ReplicaSet")
 """What `get all` means."""
 
@@ -186,11 +188,19 @@ def _whole(objects: list[Object], *, single: bool, output: str) -> str:
 @selector_option
 @click.option("--all", "everything", is_flag=True, help="All of the kind in the namespace.")
 @click.option(
-    "--grace-period", type=click.IntRange(min=0), metavar="S", help="Seconds instead of the pod's."
+    "--grace-period",
+    type=click.IntRange(0, INT32_MAX),
+    metavar="S",
+    help="Seconds instead of the pod's.",
 )
 @click.option("--wait/--no-wait", default=True, help="Wait until the objects are gone (default).")
 @click.option(
-    "--timeout", type=float, default=DELETE_TIMEOUT_S, show_default=True, metavar="S", help="Wait."
+    "--timeout",
+    type=Seconds(),
+    default=DELETE_TIMEOUT_S,
+    show_default=True,
+    metavar="S",
+    help="Wait.",
 )
 @click.option("--ignore-not-found", is_flag=True, help="No error where a name does not exist.")
 def delete(
@@ -260,7 +270,7 @@ def _delete(
 
 @click.command()
 @click.argument("target", metavar="KIND/NAME")
-@click.option("--replicas", type=click.IntRange(min=0), required=True, metavar="N")
+@click.option("--replicas", type=click.IntRange(0, INT32_MAX), required=True, metavar="N")
 @namespace_option
 def scale(target: str, replicas: int, namespace: str) -> None:
     """Set the number of replicas: `scale deployment/web --replicas=5`."""

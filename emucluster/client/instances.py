@@ -123,7 +123,10 @@ def _ours(path: Path) -> bool:
 def prepare_base() -> Path:
     """The base directory, of this user alone. Raises `ClusterError` if somebody else made it."""
     base = base_directories()[0]
-    base.mkdir(mode=0o700, exist_ok=True)
+    try:
+        base.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise ClusterError(f"{base}: {error.strerror}") from error
     if not _ours(base):
         raise ClusterError(f"{base} belongs to somebody else; remove it or set XDG_RUNTIME_DIR")
     base.chmod(0o700)
@@ -169,7 +172,25 @@ def _claim(name: str) -> NameClaim:
 
 def _appear(instance: Instance) -> NameClaim:
     """Make the directory under another name and lock it: whoever finds it, finds it held."""
-    draft = instance.directory.parent / f".new-{secrets.token_hex(6)}"
+    started = warden.started_ticks(os.getpid())
+    draft = instance.directory.parent / f".new-{os.getpid()}-{started}-{secrets.token_hex(6)}"
+    with contextlib.ExitStack() as failed:
+        failed.callback(shutil.rmtree, draft, ignore_errors=True)
+        try:
+            descriptor = _fill(draft, failed)
+        except OSError as error:
+            raise ClusterError(f"{draft.parent}: {error.strerror}") from error
+        try:
+            draft.rename(instance.directory)
+        except OSError as error:
+            text = f'cluster "{instance.name}" is being started already'
+            raise NameTaken(text) from error
+        failed.pop_all()
+    return NameClaim(instance, descriptor)
+
+
+def _fill(draft: Path, failed: contextlib.ExitStack) -> int:
+    """Make the directory with its held lock and its token; `failed` closes the lock again."""
     try:
         draft.mkdir(mode=0o700)
     except FileNotFoundError:  # the last other cluster went, and the base directory with it
@@ -177,17 +198,12 @@ def _appear(instance: Instance) -> NameClaim:
         draft.mkdir(mode=0o700)
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     descriptor = os.open(draft / "lock", flags, 0o600)
+    failed.callback(os.close, descriptor)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     token = os.open(draft / TOKEN_FILE, flags, 0o600)
+    failed.callback(os.close, token)
     os.write(token, secrets.token_hex(32).encode())
-    os.close(token)
-    try:
-        draft.rename(instance.directory)
-    except OSError as error:
-        os.close(descriptor)
-        shutil.rmtree(draft, ignore_errors=True)
-        raise NameTaken(f'cluster "{instance.name}" is being started already') from error
-    return NameClaim(instance, descriptor)
+    return descriptor
 
 
 def list_instances() -> list[Instance]:
@@ -244,6 +260,32 @@ def sweep_dead() -> None:
     for found in list_instances():
         if found.state == "dead":
             sweep(found)
+    sweep_litter()
+
+
+def sweep_litter() -> None:
+    """Remove directories, with tokens in them, that an interrupted start or removal left."""
+    for base in base_directories():
+        if not _ours(base):
+            continue
+        _sweep_graves(base)
+        for draft in base.glob(".new-*"):
+            if not _made_by_the_living(draft.name):
+                warden.remove_tree(str(draft))
+        with contextlib.suppress(OSError):
+            base.rmdir()  # only if nothing is in it
+
+
+def _sweep_graves(base: Path) -> None:
+    """What was renamed is nobody's any more: if another removes it too, both succeed."""
+    for grave in base.glob(".gone-*"):
+        warden.remove_tree(str(grave))
+
+
+def _made_by_the_living(draft: str) -> bool:
+    """Whether the maker of `.new-PID-STARTED-RANDOM` still runs."""
+    matched = re.fullmatch(r"\.new-(\d+)-(\d+)-[0-9a-f]+", draft)
+    return matched is not None and warden.started_ticks(int(matched[1])) == int(matched[2])
 
 
 def sweep(found: Instance, *, term_wait_s: float = TERM_WAIT_S) -> None:
@@ -253,6 +295,7 @@ def sweep(found: Instance, *, term_wait_s: float = TERM_WAIT_S) -> None:
     `ClusterError` when something cannot be removed.
     """
     keeper = found.keeper
+    guard = warden.noted(str(found.directory))
     if keeper is not None and keeper.alive:
         with contextlib.suppress(ProcessLookupError):
             os.kill(keeper.pid, signal.SIGTERM)
@@ -260,12 +303,17 @@ def sweep(found: Instance, *, term_wait_s: float = TERM_WAIT_S) -> None:
     left = warden.end_session(keeper.pid, keeper.started) if keeper is not None else []
     if left:
         raise ClusterError(f'cluster "{found.name}": processes {left} cannot be ended')
+    guard = warden.noted(str(found.directory)) or guard  # the keeper may just have started it
+    if guard is not None:
+        warden.end_process(*guard)  # one that is stopped would stay; its work is done here
     others = [keeper.ray_directory] if keeper is not None else []
     # Its warden may be at the same work; whoever holds the lock of the directory does it.
     if not _wait(lambda: warden.remove_instance(str(found.directory), *others), KILL_WAIT_S):
         raise ClusterError(f"{found.directory} is still held by a process")
     base = found.directory.parent
-    _wait(lambda: not any(base.glob(f".gone-{found.name}-*")), KILL_WAIT_S)
+    _sweep_graves(base)
+    with contextlib.suppress(OSError):
+        base.rmdir()  # only if that was the last cluster
 
 
 def _wait(condition: Callable[[], object], wait_s: float) -> bool:

@@ -61,7 +61,7 @@ def load_files(names: Iterable[str]) -> list[Object]:
     objects: list[Object] = []
     for name in names:
         if name == "-":
-            objects += _objects(_parse(sys.stdin.read(), "STDIN", Path.cwd()))
+            objects += _objects(_parse(_stdin(), "STDIN", Path.cwd()))
         else:
             objects += [obj for path in paths(name) for obj in _objects(read(path))]
     if not objects:
@@ -69,13 +69,26 @@ def load_files(names: Iterable[str]) -> list[Object]:
     return objects
 
 
+def _stdin() -> str:
+    """All of standard input. Raises UsageError if it is not UTF-8, whatever the locale."""
+    try:
+        return sys.stdin.buffer.read().decode("utf-8")
+    except OSError as error:
+        raise UsageError(f"STDIN: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UsageError("STDIN: not a text file (expected UTF-8)") from None
+
+
 def paths(name: str | Path) -> list[Path]:
     """The file, or the manifests right in the directory, by name. Raises UsageError."""
     path = Path(name).expanduser()
-    if path.is_dir():
-        return sorted(entry for entry in path.iterdir() if entry.suffix in _SUFFIXES)
-    if not path.exists():
-        raise UsageError(f'the path "{name}" does not exist')
+    try:
+        if path.is_dir():
+            return sorted(entry for entry in path.iterdir() if entry.suffix in _SUFFIXES)
+        if not path.exists():
+            raise UsageError(f'the path "{name}" does not exist')
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from None
     return [path]
 
 

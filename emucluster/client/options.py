@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from emucluster.core.addresses import NODES_MAX
+from emucluster.core.admission.validation.names import dns1123_subdomain
 from emucluster.core.durations import Speed
-from emucluster.core.errors import UsageError
+from emucluster.core.errors import BadRequest, UsageError
 
 CLOUDS = ("aws-nlb", "aws-clb", "gcp", "azure", "haproxy", "envoy", "none")
 PACKINGS = ("pod", "node")
@@ -70,6 +71,7 @@ class StartOptions:
             raise UsageError(str(error)) from None
         _check_zones(self.zones)
         for key, value in self.outside.items():
+            _dns_name("outside", key)
             _address_with_port(f"outside.{key}", value)
         if self.ray_address is not None:
             _address_with_port("rayAddress", self.ray_address)
@@ -111,31 +113,48 @@ def read_cluster_file(path: Path) -> dict[str, Any]:
 
     Raises `UsageError` naming file and field for what is unknown, doubled or of the wrong type.
     """
-    import yaml
+    from emucluster.core.objects.yaml_nodes import TreeBuilder, compose_documents
 
     try:
-        text = path.read_text()
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        found = yaml.safe_load(text)
+        documents = compose_documents(path.read_text(encoding="utf-8"), source=str(path))
+        if len(documents) > 1:
+            raise UsageError(f"{path}: one document of options, got {len(documents)}")
+        node = documents[0] if documents else None
+        _check_doubled(path, node)
+        found = None if node is None else TreeBuilder(str(path)).build(node)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: not YAML: {error}") from error
+    except BadRequest as error:
+        told = error.message.replace("error parsing YAML", "not YAML", 1)
+        raise UsageError(told) from error
     if found is None:
         return {}
     if not isinstance(found, dict):
         raise UsageError(f"{path}: expected fields, got {type(found).__name__}")
-    _check_doubled(path, node)
-    return {_option(path, key): _typed(path, key, value) for key, value in found.items()}
+    read = {_option(path, key): _typed(path, key, value) for key, value in found.items()}
+    _check_together(path, read)
+    return read
+
+
+def _check_together(path: Path, read: Mapping[str, Any]) -> None:
+    """What `StartOptions` says of the values, with the file's name."""
+    # Which Ray it goes with may be given on the command line.
+    alone = {name: value for name, value in read.items() if name != "bind"}
+    try:
+        StartOptions(**alone)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from None
 
 
 def _check_doubled(path: Path, node: Any) -> None:
     seen: set[str] = set()
-    for key, _value in node.value:
-        if key.value in seen:
+    for key, _value in node.value if getattr(node, "id", None) == "mapping" else ():
+        if str(key.value) in seen:
             line = key.start_mark.line + 1
             raise UsageError(f'{path}:{line}: field "{key.value}" is given twice')
-        seen.add(key.value)
+        seen.add(str(key.value))
 
 
 def _option(path: Path, key: Any) -> str:
@@ -182,8 +201,13 @@ def _one_of(name: str, value: Any, known: tuple[str, ...]) -> None:
         raise UsageError(f"{name}: must be one of {', '.join(known)}, got {value!r}")
 
 
-def _address_with_port(name: str, value: str) -> None:
-    matched = _ADDRESS.fullmatch(value)
+def _dns_name(name: str, value: Any) -> None:
+    if not isinstance(value, str) or dns1123_subdomain(value):
+        raise UsageError(f"{name}: {value!r} cannot be a DNS name (lower-case, as db.example.com)")
+
+
+def _address_with_port(name: str, value: Any) -> None:
+    matched = _ADDRESS.fullmatch(value) if isinstance(value, str) else None
     if matched is None or not 1 <= int(matched.group(4)) <= 65535:
         raise UsageError(f"{name}: expected ADDR:PORT, got {value!r}")
 

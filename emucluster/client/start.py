@@ -3,10 +3,11 @@
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,9 @@ from emucluster.client import instances, preflight
 from emucluster.client.instances import NameClaim
 from emucluster.client.options import StartOptions
 from emucluster.client.slices import SliceClaim, claim_slice
-from emucluster.core.errors import ClusterError
-from emucluster.live.keeper.environment import keeper_environment
+from emucluster.core.errors import ClusterError, UsageError
 from emucluster.live.keeper import warden
+from emucluster.live.keeper.environment import keeper_environment
 from emucluster.live.keeper.settings import (
     LOG_FILE,
     TOKEN_FILE,
@@ -31,6 +32,9 @@ from emucluster.live.keeper.settings import (
 Progress = Callable[[str], None]
 
 _LOG_TAIL_LINES = 15
+RAY_DEADLINE = "EMUCLUSTER_RAY_DEADLINE_S"
+"""Environment variable: how long joining a Ray may take, in seconds."""
+RAY_DEADLINE_MAX_S = 86_400.0
 
 
 def start_cluster(
@@ -46,6 +50,7 @@ def start_cluster(
     this process, and ends when this process does, even if it is killed. Raises `PreflightFailed`,
     `NameTaken`, or `ClusterError` with the reason; then, and when interrupted, nothing is left.
     """
+    _check_deadline(os.environ.get(RAY_DEADLINE))
     progress("checking the machine")
     preflight.check(options)
     instances.sweep_dead()
@@ -60,9 +65,12 @@ def start_cluster(
             launched = _Launch(options, name, slice_, chosen, owned=owned)
             held.callback(launched.close)
             return launched.wait_ready(progress)
-        except BaseException:
-            held.close()
-            _sweep_failed(name)
+        except BaseException as error:
+            with _uninterrupted():
+                held.close()
+                _sweep_failed(name)
+            if isinstance(error, OSError):
+                raise ClusterError(f"the keeper cannot be started: {error}") from error
             raise
 
 
@@ -72,11 +80,33 @@ def stop_cluster(name: str) -> None:
 
 
 def _sweep_failed(name: NameClaim) -> None:
-    """A start that failed leaves nothing, and a second Ctrl-C does not change that."""
+    """A start that failed leaves nothing."""
+    instances.sweep(name.instance, term_wait_s=0.5)
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """No further Ctrl-C counts meanwhile: only for what is short and must not be left half done."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Ctrl-C goes to the main thread
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        instances.sweep(name.instance, term_wait_s=0.5)
-    except KeyboardInterrupt:
-        instances.sweep(name.instance, term_wait_s=0.0)
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _check_deadline(text: str | None) -> None:
+    """The keeper reads it when it is imported, and could not say what is wrong."""
+    try:
+        right = text is None or 0 < float(text) <= RAY_DEADLINE_MAX_S
+    except ValueError:
+        right = False
+    if not right:
+        raise UsageError(
+            f"{RAY_DEADLINE}: must be above 0 and at most {RAY_DEADLINE_MAX_S:g} s, got {text!r}"
+        )
 
 
 class _Launch:

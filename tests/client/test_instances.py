@@ -1,7 +1,9 @@
 """How clusters are named, found and swept, with plain processes in the place of keepers."""
 
+import errno
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -231,3 +233,74 @@ def test_ray_directories_leave_room_for_its_sockets(monkeypatch: pytest.MonkeyPa
 
     for directory in instances.base_directories():
         assert len(f"{directory}/.ray-0") <= instances.RAY_PATH_MAX
+
+
+def test_what_interrupted_starts_and_removals_left_is_swept(base: Path) -> None:
+    living = subprocess.Popen(SLEEP)
+    started = warden.started_ticks(living.pid)
+    for name in (
+        ".gone-one-1",
+        ".gone-one-two-2",
+        f".new-{living.pid}-{started}-00ff",
+        f".new-{living.pid}-1-00ff",
+        ".new-00ff",
+    ):
+        (base / name).mkdir(parents=True)
+        (base / name / "token").touch()
+
+    instances.sweep_dead()
+
+    assert [entry.name for entry in base.iterdir()] == [f".new-{living.pid}-{started}-00ff"]
+    end(living)
+    instances.sweep_dead()
+    assert not base.exists()
+
+
+def test_a_grave_of_another_cluster_does_not_hold_up_a_sweep(
+    base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.close(instances.claim_name("one").descriptor)
+    (base / ".gone-one-1").mkdir()
+    monkeypatch.setattr(instances, "_POLL_S", float("nan"))  # any wait would raise
+
+    instances.sweep(instances.instance("one"))
+
+    assert not base.exists()
+
+
+def test_a_warden_that_is_stopped_is_ended_with_its_cluster() -> None:
+    claim = instances.claim_name("one")
+    guard = subprocess.Popen(SLEEP, start_new_session=True)
+    warden.note(str(claim.instance.directory), guard.pid)
+    os.kill(guard.pid, signal.SIGSTOP)
+    os.close(claim.descriptor)
+
+    instances.sweep(instances.instance("one"))
+
+    assert guard.wait() == -9
+
+
+def test_a_process_that_was_given_a_dead_wardens_pid_is_left_alone() -> None:
+    stranger = subprocess.Popen(SLEEP, start_new_session=True)
+    claim = instances.claim_name("one")
+    note = claim.instance.directory / warden.NOTE_FILE
+    note.write_text(f"{stranger.pid} {(warden.started_ticks(stranger.pid) or 0) - 1}\n")
+    os.close(claim.descriptor)
+
+    instances.sweep(instances.instance("one"))
+
+    assert stranger.poll() is None
+    end(stranger)
+
+
+def test_a_claim_on_a_full_disk_says_so_and_leaves_nothing(
+    base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_descriptor: int, _data: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "write", full)
+
+    with pytest.raises(ClusterError, match=f"{base}: No space left on device"):
+        instances.claim_name("one")
+    assert list(base.iterdir()) == []

@@ -64,6 +64,14 @@ def test_the_command_line_wins_over_the_file(tmp_path: Path) -> None:
         ("- nodes\n", "expected fields, got list"),
         ("nodes: [\n", "not YAML"),
         ("outside:\n  db: 5432\n", "outside.db: expected ADDR:PORT, got 5432"),
+        ("outside:\n  db: nowhere\n", "outside.db: expected ADDR:PORT, got 'nowhere'"),
+        ("outside:\n  D B: 10.0.0.1:1\n", "outside: 'D B' cannot be a DNS name"),
+        ("speed: 0.5\n", "speed: must be between 1 and 1000"),
+        ("speed: .nan\n", "speed"),
+        ("x: 2020-99-99\n", 'unknown field "x"'),
+        ("x: " + "[" * 100_000, "nested deeper than 64 levels"),
+        ("nodes: 1\n---\nnodes: 2\n", "one document of options, got 2"),
+        ("name: !!python/none x\n", "unknown tag"),
     ],
 )
 def test_a_bad_file_is_told_with_its_path(tmp_path: Path, text: str, words: str) -> None:

@@ -7,6 +7,7 @@ which finds *every* unknown field and wrong type, and drops the nulls which Kube
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cache, reduce
 from math import isfinite
@@ -31,6 +32,16 @@ _encoder = msgspec.json.Encoder()
 
 MAX_DEPTH = 64  # deeper than any object of the API; a guard for the walk's recursion
 UNKNOWN_FIELD = NOT_SUPPORTED
+_INT64 = frozenset(
+    (
+        *("generation", "observedGeneration", "deletionGracePeriodSeconds", "sizeBytes"),
+        *("terminationGracePeriodSeconds", "activeDeadlineSeconds", "tolerationSeconds"),
+        *("expirationSeconds", "seconds", "runAsUser", "runAsGroup", "fsGroup", "uid", "gid"),
+    )
+)
+"""Integers that k8s.io/api declares as int64; all the others are int32, and what does not fit those
+is refused when it is decoded, as by the API server."""
+_MAYBE_BEYOND_INT32 = re.compile(rb"[:\[,]\s*-?(?:\d{10}|[\d.]+[eE])")
 
 
 @cache
@@ -56,10 +67,11 @@ def decode_json(data: bytes) -> Object:
     A missing `apiVersion` means the kind's own, as in a request to the API; `kind` is required.
     Raises BadRequest with every unknown field or wrong type in `causes`.
     """
-    try:
-        return _decoder().decode(data)
-    except msgspec.MsgspecError:
-        pass
+    if not _MAYBE_BEYOND_INT32.search(data):  # the decoder itself knows of 64 bits only
+        try:
+            return _decoder().decode(data)
+        except msgspec.MsgspecError:
+            pass
     try:
         tree = msgspec.json.decode(data)
     except msgspec.MsgspecError as error:
@@ -143,6 +155,8 @@ class _Walk:
                 self.unknown.append(Cause(below, UNKNOWN_FIELD, "unknown field"))
             elif value is not None or _keeps_null(kind):
                 result[key] = self.value(value, kind, below, depth + 1)
+                if key not in _INT64 and _beyond_int32(value, kind):
+                    self._mismatch(value, below, "int32", shown=f"number {value}")
         return result
 
     def value(self, value: object, kind: Any, path: str, depth: int) -> object:
@@ -181,8 +195,8 @@ class _Walk:
             result[key] = self.value("" if item is None else item, kind, below, depth)
         return result
 
-    def _mismatch(self, value: object, path: str, expected: str) -> object:
-        text = f"cannot unmarshal {_go(value)} into field {path} of type {expected}"
+    def _mismatch(self, value: object, path: str, expected: str, *, shown: str = "") -> object:
+        text = f"cannot unmarshal {shown or _go(value)} into field {path} of type {expected}"
         self.wrong.append(Cause(path, TYPE_INVALID, text))
         return value
 
@@ -210,6 +224,14 @@ def _is(value: object, scalar: Any) -> bool:
     if type(value) is int:
         return scalar in (int, float) and -(2**63) <= value < 2**63
     return type(value) is scalar and (scalar is not str or _encodable(value))
+
+
+def _beyond_int32(value: object, kind: Any) -> bool:
+    """Whether a whole number that JSON can carry does not fit a field of 32 bits."""
+    if type(value) is not int or -(2**31) <= value < 2**31 or not _is(value, int):
+        return False
+    options = _options(kind)
+    return int in options and float not in options
 
 
 def _encodable(value: object) -> bool:

@@ -41,6 +41,7 @@ def compose_documents(text: str, *, source: str) -> list[yaml.Node | None]:
     """The documents' nodes; None for an empty one. Raises BadRequest with the line."""
     loader = None
     try:
+        check_depth(text, source=source)
         loader = _Loader(text)
         nodes: list[yaml.Node | None] = []
         while loader.check_node():
@@ -56,6 +57,27 @@ def compose_documents(text: str, *, source: str) -> list[yaml.Node | None]:
     finally:
         if loader is not None:
             loader.dispose()
+
+
+def check_depth(text: str, *, source: str) -> None:
+    """Raises BadRequest with the line of the first collection deeper than MAX_DEPTH.
+
+    Composing recurses, in libyaml's binding in C: what is too deep would end the process. Parsing
+    into events does not, so it goes first. Raises YAMLError for what is not YAML.
+    """
+    if all(text.count(opening) <= MAX_DEPTH for opening in "[{:-?"):
+        return  # nothing can nest by more than hundreds, and most manifests are read once only
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MAX_DEPTH + 1:
+                mark = event.start_mark
+                line = f", line {mark.line + 1}" if mark else ""
+                problem = f"nested deeper than {MAX_DEPTH} levels"
+                raise BadRequest(f"{source}{line}: error parsing YAML: {problem}")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
 
 
 class TreeBuilder:

@@ -122,7 +122,7 @@ def start_warden(settings: KeeperSettings) -> None:
     lifeline, held = os.pipe()  # neither is inherited, unless passed on
     del held  # kept open for as long as this process lives
     environ = {name: value for name, value in os.environ.items() if name != warden.MARK}
-    subprocess.Popen(
+    started = subprocess.Popen(
         [
             *(sys.executable, "-I", "-S", str(warden.__file__), str(lifeline)),
             *(str(os.getpid()), str(warden.started_ticks(os.getpid()))),
@@ -136,6 +136,7 @@ def start_warden(settings: KeeperSettings) -> None:
         cwd="/",
         env=environ,
     )
+    warden.note(settings.directory, started.pid)
     os.close(lifeline)
 
 

@@ -5,13 +5,15 @@ from pathlib import Path
 
 _PROXIES = ("http_proxy", "https_proxy", "grpc_proxy", "all_proxy")
 _ALWAYS_DROPPED = (
-    "RAY_ADDRESS",  # would send the start to somebody else's Ray
-    "RAY_NAMESPACE",
-    "RAY_RUNTIME_ENV_HOOK",
     "PYTHONDONTWRITEBYTECODE",  # every worker would compile our modules again
+    "PYTHONOPTIMIZE",
+    "PYTHONWARNINGS",  # `error` would fail Ray's own imports
     "PYTHONSTARTUP",
     "EMUCLUSTER_KEEPER",  # a keeper started from inside another cluster's pod is its own
 )
+_GRPC_KEPT = ("GRPC_VERBOSITY",)
+_NAMED_RAY_KEPT = ("RAY_AUTH_", "RAY_TLS_", "RAY_USE_TLS")
+"""What it may take to be let in by a Ray that the user named."""
 _OWN_RAY = {
     "RAY_AUTH_MODE": "token",
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # the switch that keeps Ray's sockets on 127.0.0.1
@@ -32,13 +34,21 @@ def keeper_environment(
 ) -> dict[str, str]:
     """The user's environment without what would lead Ray or gRPC astray.
 
+    Both read dozens of variables (RAY_ADDRESS, RAY_JOB_CONFIG_JSON_ENV_VAR, GRPC_POLL_STRATEGY),
+    meant for other programs of the user, so none of theirs is passed on.
+
     With a Ray of our own, its token is the cluster's and all its sockets stay on loopback. A Ray
-    that the user named keeps the user's own `RAY_AUTH_MODE` and token.
+    that the user named keeps the user's own `RAY_AUTH_MODE` and token, and what TLS needs.
     """
     dropped = {*_ALWAYS_DROPPED, *_PROXIES, *(name.upper() for name in _PROXIES)}
-    kept = {name: value for name, value in environ.items() if name not in dropped}
+    kept = {
+        name: value
+        for name, value in environ.items()
+        if name not in dropped
+        and (name in _GRPC_KEPT or not name.startswith("GRPC_"))
+        and (not name.startswith("RAY_") or (not own_ray and name.startswith(_NAMED_RAY_KEPT)))
+    }
     kept.update(_EITHER_RAY)
     if own_ray:
-        kept.pop("RAY_AUTH_TOKEN", None)
         kept.update(_OWN_RAY, RAY_AUTH_TOKEN_PATH=str(token_path))
     return kept

@@ -19,6 +19,9 @@ import time
 MARK = "EMUCLUSTER_KEEPER"
 """Environment variable that every process of a cluster inherits: `PID.STARTED` of its keeper."""
 
+NOTE_FILE = "warden"
+"""In a cluster's directory: `PID STARTED` of its warden."""
+
 SWEEP_PAUSE_S = 0.02
 REMOVE_WAIT_S = 10.0
 
@@ -91,6 +94,34 @@ def end_session(keeper_pid: int, keeper_started: int, *, deadline_s: float = 15.
             return left
         time.sleep(SWEEP_PAUSE_S)
     return []
+
+
+def note(directory: str, pid: int) -> None:
+    """Write down who guards this cluster. No error if the directory is gone already."""
+    try:
+        with open(os.path.join(directory, NOTE_FILE), "w") as file:
+            file.write(f"{pid} {started_ticks(pid)}\n")
+    except OSError:
+        pass
+
+
+def noted(directory: str) -> tuple[int, int] | None:
+    """Pid and start of the warden that was noted, None if there is no such note."""
+    try:
+        with open(os.path.join(directory, NOTE_FILE)) as file:
+            pid, started = file.read().split()
+        return int(pid), int(started)
+    except (OSError, ValueError):
+        return None
+
+
+def end_process(pid: int, started: int) -> None:
+    """SIGKILL one process, which ends a stopped one too; nothing if it is gone."""
+    if started_ticks(pid) == started:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            pass
 
 
 def remove_tree(path: str) -> None:
