@@ -206,13 +206,15 @@ class Joiner:
 
 def explain(call: Call, path: Path, silent: Iterable[str] = ()) -> str:
     """Why a call failed: the last hop that saw it and what became of it there, as far as known."""
+    if call.status == "UNIMPLEMENTED":  # no hop speaks HTTP/2: only a server answers so
+        return "the server answered UNIMPLEMENTED: call speaks emucluster.v1.Echo only"
     last = path.last
     if last is None:
         return call.error
     where = f"{last.kind} at {last.host}"
     if last.how in ("refused", "dropped", "timeout"):
         why = f": {last.reason}" if last.reason else ""
-        return f"{last.how} by {where}{why}"
+        return f"{last.how} at {last.host}{why}"
     if not last.is_connected:
         return f"no answer beyond {where}" + (f": {last.reason}" if last.reason else "")
     if path.missing and silent:

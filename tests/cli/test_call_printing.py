@@ -58,13 +58,13 @@ BAD = replace(
     client="",
     path=("outside", "?"),
     hops=(EDGE,),
-    error="refused by edge at edge",
+    error="refused at edge",
 )
 
 
 def test_an_answer_names_pod_node_latency_and_path() -> None:
     assert line(GOOD) == "web-1 on node-2  2.1 ms  outside > node-2:30080 > web-1"
-    assert line(BAD) == "UNAVAILABLE  2.1 ms  outside > ?  refused by edge at edge"
+    assert line(BAD) == "UNAVAILABLE  2.1 ms  outside > ?  refused at edge"
 
 
 def test_the_summary_tells_spread_failures_and_latency() -> None:
@@ -93,7 +93,7 @@ def test_a_trace_has_a_line_for_each_hop_with_both_its_addresses() -> None:
 def test_a_trace_of_a_failed_call_shows_where_the_records_end() -> None:
     lines = text(BAD, "127.16.0.2:30080", "outside").splitlines()
     assert lines[3].startswith("?")
-    assert lines[-1].startswith("UNAVAILABLE after 2.1 ms: refused by edge")
+    assert lines[-1].startswith("UNAVAILABLE after 2.1 ms: refused at edge")
 
 
 def test_a_trace_in_json_gives_each_hop_its_four_ends() -> None:

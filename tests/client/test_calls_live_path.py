@@ -150,13 +150,13 @@ def test_what_the_environment_says_of_proxies_does_not_matter(
 def test_a_refused_call_names_the_hop_and_its_reason(world: World) -> None:
     [call] = make_calls(world, Plan(timeout_s=10), (BALANCER, 81))
     assert (call.status, call.path) == ("UNAVAILABLE", ("outside",))
-    assert call.error == "refused by edge at edge: no endpoints"
+    assert call.error == "refused at edge: no endpoints"
 
 
 def test_a_dropped_call_ends_at_its_deadline_and_names_the_hop(world: World) -> None:
     [call] = make_calls(world, Plan(timeout_s=0.5), (BALANCER, 82))
     assert (call.status, call.path) == ("DEADLINE_EXCEEDED", ("outside",))
-    assert call.error == "dropped by edge at edge: no local endpoints"
+    assert call.error == "dropped at edge: no local endpoints"
 
 
 def test_a_call_that_a_later_hop_cannot_forward_is_followed_that_far(world: World) -> None:
@@ -165,4 +165,4 @@ def test_a_call_that_a_later_hop_cannot_forward_is_followed_that_far(world: Worl
     unused.close()
     [call] = make_calls(world, Plan(timeout_s=10), (NODE_2, port))
     assert (call.status, call.path) == ("UNAVAILABLE", ("outside",))
-    assert call.error.startswith("refused by edge at edge")
+    assert call.error.startswith("refused at edge")

@@ -123,7 +123,7 @@ def test_joining_gives_answered_and_failed_calls_their_hops_and_reasons() -> Non
     good, bad = joiner.join([GOOD, BAD])
     assert good.path == ("cluster-ip@node-2",)
     assert bad.hops == (stuck,)
-    assert bad.error == "refused by node-port at node-2: no endpoints"
+    assert bad.error == "refused at node-2: no endpoints"
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_grpcs_word_that_it_never_connected_is_enough_to_repeat() -> None:
 
 def test_the_reason_names_the_last_hop_that_saw_the_call() -> None:
     path = Path((replace(STUCK, how="timeout", reason="node-3 is silent"),))
-    assert explain(BAD, path) == "timeout by node-port at node-2: node-3 is silent"
+    assert explain(BAD, path) == "timeout at node-2: node-3 is silent"
     lost = Path((replace(STUCK, how="open"),), "end")
     assert "no answer beyond node-port at node-2" in explain(BAD, lost)
 
@@ -169,3 +169,9 @@ def test_ids_are_unlike_each_other_and_shaped_like_uuids() -> None:
 def test_addresses_are_read_as_grpc_writes_them(text: str) -> None:
     assert parse_address(text) == ("127.0.0.1", 80)
     assert parse_address("unix:/x") == ("", 0)
+
+
+def test_a_server_of_another_protocol_has_answered_that_it_does_not_know_the_call() -> None:
+    call = replace(BAD, status="UNIMPLEMENTED", error="Method not found!")
+    said = "the server answered UNIMPLEMENTED: call speaks emucluster.v1.Echo only"
+    assert explain(call, Path((replace(SERVED, kind="node-port"),))) == said

@@ -208,4 +208,4 @@ def test_a_failed_call_exits_with_1(
 ) -> None:
     code, out = command(cluster, "trace 127.0.0.1:9 --from pod/client", capsys)
     assert code == 1
-    assert "refused by" in out
+    assert "refused at" in out

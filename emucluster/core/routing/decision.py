@@ -52,18 +52,20 @@ class ToOutside:
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """Refused at once: ECONNREFUSED, or a gateway's 503."""
+    """Refused at once: ECONNREFUSED, or a gateway's 503. `hop`: as of what kind, if known."""
 
     reason: str
     service: str = ""
+    hop: HopKind | Literal[""] = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """Never answered."""
+    """Never answered. `hop`: as of what kind, if known."""
 
     reason: str
     service: str = ""
+    hop: HopKind | Literal[""] = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,7 +140,7 @@ class NodeRouting:
         if address in _SERVICES:
             choice = self._proxy.choose_cluster_ip(ip, port, caller.ip, now_s)
             if isinstance(choice, verdict.NotAService):
-                return Drop(choice.reason)
+                return Drop(choice.reason, hop="cluster-ip")
             return self._chosen(choice, caller.ip, "cluster-ip")
         if address in self._pods:
             return self._to_pod(ip, port, self._owner(ip), caller.ip, "pod-ip", "")
@@ -170,11 +170,11 @@ class NodeRouting:
                     choice.ip, choice.port, choice.node, source, hop, service, choice.cluster_ip
                 )
             case verdict.Refuse(service=name):
-                return Refuse(choice.reason, str(name.service) if name else "")
+                return Refuse(choice.reason, str(name.service) if name else "", hop)
             case verdict.Drop(service=name):
-                return Drop(choice.reason, str(name.service))
+                return Drop(choice.reason, str(name.service), hop)
             case verdict.NotAService():
-                return Refuse(choice.reason)
+                return Refuse(choice.reason, hop=hop)
 
     def _to_pod(
         self,
@@ -188,7 +188,7 @@ class NodeRouting:
     ) -> ToPodOrNot:
         local = node == self._name
         if not local and (node not in self._address_of or hop == "tunnel"):
-            return Drop(f"no route to {ip}:{port}", service)
+            return Drop(f"no route to {ip}:{port}", service, hop)
         return ToPod(ip, port, node or "", local, source, hop, service, cluster_ip)
 
     def _owner(self, ip: str) -> str | None:

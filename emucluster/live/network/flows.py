@@ -49,6 +49,11 @@ class Flow:
     meter: Callable[[], tuple[int, int]] | None = field(default=None, repr=False)
     """Reads (bytes_in, bytes_out) while the flow is open; None before and after."""
 
+    def name_after(self, hop: str, service: str) -> None:
+        """Take over what a decision says of the connection; what it leaves empty stays."""
+        self.hop = hop or self.hop
+        self.service = service or self.service
+
     def touches(self, address: str) -> bool:
         """Whether `address`, an IP or IP:port, is one of the flow's four ends."""
         ends = (self.in_peer, self.in_local, self.out_local, self.out_peer)

@@ -154,10 +154,10 @@ class Forwarding:
         if isinstance(decision, Route):
             self.run(connection, self._forward(connection, decision))
         elif isinstance(decision, Refuse):
-            connection.flow.service = decision.service or connection.flow.service
+            connection.flow.name_after(decision.hop, decision.service)
             connection.reset("refused", "us", decision.reason)
         else:
-            connection.flow.service = decision.service or connection.flow.service
+            connection.flow.name_after(decision.hop, decision.service)
             self.park(connection, decision)
 
     def run(self, connection: Connection, work: Coroutine[Any, Any, None]) -> None:
@@ -167,8 +167,7 @@ class Forwarding:
     async def open_far_side(self, connection: Connection, route: Route) -> socket.socket:
         """Name the flow after the route and connect as it says. Raises DialError."""
         flow = connection.flow
-        flow.hop = route.hop or flow.hop
-        flow.service = route.service or flow.service
+        flow.name_after(route.hop, route.service)
         flow.endpoint = route.endpoint or flow.endpoint
         flow.cluster_ip = route.cluster_ip
         self._counts[flow.service, flow.endpoint] += 1

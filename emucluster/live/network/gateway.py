@@ -99,10 +99,10 @@ async def _carry_out(
     if isinstance(decision, Deny):
         _answer(connection, 403, decision.reason, "refused")
     elif isinstance(decision, Refuse):
-        connection.flow.service = decision.service or connection.flow.service
+        connection.flow.name_after(decision.hop, decision.service)
         _answer(connection, 503, decision.reason, "refused")
     elif isinstance(decision, Drop):
-        connection.flow.service = decision.service or connection.flow.service
+        connection.flow.name_after(decision.hop, decision.service)
         forwarding.park(connection, decision)
     else:
         try:

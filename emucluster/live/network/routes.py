@@ -45,18 +45,20 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """Answer with RST; a gateway with 503 and the reason."""
+    """Answer with RST; a gateway with 503 and the reason. `hop` as in Route."""
 
     reason: str = ""
     service: str = ""
+    hop: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """Never answer: the connection stays open and unread."""
+    """Never answer: the connection stays open and unread. `hop` as in Route."""
 
     reason: str = ""
     service: str = ""
+    hop: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,9 +124,9 @@ class Routing:
             case decision.ToPod():
                 return self._to_pod(decided)
             case decision.Refuse():
-                return Refuse(decided.reason, decided.service)
+                return Refuse(decided.reason, decided.service, decided.hop)
             case decision.Drop():
-                return Drop(decided.reason, decided.service)
+                return Drop(decided.reason, decided.service, decided.hop)
             case _:
                 assert_never(decided)
 
@@ -138,7 +138,7 @@ class Routing:
         if pod.local:
             real = self._real_port(pod.ip, pod.port)
             if real is None:
-                return Refuse(f"nothing listens on {endpoint}", pod.service)
+                return Refuse(f"nothing listens on {endpoint}", pod.service, pod.hop)
             port = real
         else:
             tunnel = self._peers[pod.node].tunnel

@@ -70,8 +70,11 @@ def test_policy_local_shows_the_client() -> None:
 
 def test_a_service_without_endpoints_refuses_and_an_unknown_cluster_ip_does_not_answer() -> None:
     routes = routing(service())
-    assert isinstance(routes.connect(CLIENT, VIP, PORT, 0.0), Refuse)
-    assert isinstance(routes.connect(CLIENT, "10.96.7.7", PORT, 0.0), Drop)
+    refused = routes.connect(CLIENT, VIP, PORT, 0.0)
+    assert isinstance(refused, Refuse)
+    dropped = routes.connect(CLIENT, "10.96.7.7", PORT, 0.0)
+    assert isinstance(dropped, Drop)
+    assert refused.hop == dropped.hop == "cluster-ip"
 
 
 def test_a_pod_address_leads_to_the_node_that_owns_its_range() -> None:
