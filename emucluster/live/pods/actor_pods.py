@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 from emucluster.core.errors import EmuclusterError
 from emucluster.core.kubelet.commands import SignalContainer
 from emucluster.live.pods.leash import Bye, Exited, LeashServer, SignalTo, Start, Started, Tether
+from emucluster.live.pods.mark import end_marked, mark_of
 from emucluster.live.pods.runtime import Inside, PodRuntime, RunningContainer, RunningPod
 from emucluster.live.pods.workload import KILLED, Exit
 
@@ -174,6 +176,7 @@ class ActorPods(PodRuntime):
         if self._hosts.get(uid) is host:
             del self._hosts[uid]
         pod.frozen = False
+        _sweep(pod)
         for container in list(pod.containers.values()):
             self._exited(pod, container, KILLED)
 
@@ -223,6 +226,7 @@ class ActorPods(PodRuntime):
                     with contextlib.suppress(ProcessLookupError, PermissionError):
                         os.killpg(container.pid, signal.SIGKILL)
             _kill(host.tether.pid, signal.SIGKILL)
+            _sweep(pod)
         self._discard(pod.identity.uid, host)
 
     def _discard(self, uid: str, host: PodHost) -> None:
@@ -233,6 +237,17 @@ class ActorPods(PodRuntime):
         host.handle = None
         if self._hosts.get(uid) is host:
             del self._hosts[uid]
+
+
+def _sweep(pod: RunningPod) -> None:
+    """End what its commands left behind, since a killed process of a pod cannot.
+
+    In a thread of its own, which nothing waits for and no cancelled task takes along.
+    """
+    for container in pod.containers.values():
+        if container.command.spec.image.kind == "command":
+            mark = mark_of(pod.identity.uid, container.command.container_id)
+            threading.Thread(target=end_marked, args=(mark,), daemon=True).start()
 
 
 def _kill(pid: int, number: signal.Signals) -> None:

@@ -90,6 +90,7 @@ class InProcessPods(PodRuntime):
             shares_process=True,
             listen_deadline_s=self.listen_deadline_s,
             env=self._environment(container),
+            container_id=command.container_id,
         )
         try:
             workload = await start_workload(context)
@@ -103,6 +104,8 @@ class InProcessPods(PodRuntime):
             ended = Exit(error.exit_code, error.reason, str(error))
         except asyncio.CancelledError:
             ended = KILLED
+        except Exception as error:
+            ended = Exit(128, "StartError", f"{type(error).__name__}: {error}")
         finally:
             self._workloads.pop(command.container_id, None)
             self._lives.pop(command.container_id, None)

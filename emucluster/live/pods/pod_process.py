@@ -8,6 +8,7 @@ import sys
 
 from emucluster.live.pods.leash import Bye, Exited, PodSide, SignalTo, Start, Started
 from emucluster.live.pods.logs import ContainerLog, SharedOutput
+from emucluster.live.pods.mark import end_marked, mark_of
 from emucluster.live.pods.workload import (
     KILLED,
     Exit,
@@ -25,6 +26,7 @@ class PodProcess:
         self._leash = leash
         self._workloads: dict[str, Workload] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._marks: dict[str, str] = {}
 
     @classmethod
     async def connect(cls, name: str, *, uid: str, token: str) -> PodProcess:
@@ -43,11 +45,15 @@ class PodProcess:
         finally:
             for workload in self._workloads.values():
                 workload.signal("KILL")
+            for mark in self._marks.values():
+                end_marked(mark)
             os._exit(0)
 
     def _start(self, start: Start) -> None:
         if self._tasks and not isinstance(sys.stdout, SharedOutput):
             sys.stdout, sys.stderr = SharedOutput(sys.stdout), SharedOutput(sys.stderr)
+        if start.spec.image.kind == "command":
+            self._marks[start.container_id] = mark_of(start.pod.uid, start.container_id)
         self._tasks[start.container_id] = asyncio.create_task(self._live(start))
 
     def _signal(self, message: SignalTo) -> None:
@@ -71,6 +77,7 @@ class PodProcess:
             ended = Exit(128, "StartError", f"{type(error).__name__}: {error}")
         log.close()
         self._workloads.pop(start.container_id, None)
+        self._marks.pop(start.container_id, None)
         del self._tasks[start.container_id]
         self._leash.send(
             Exited(
@@ -94,6 +101,7 @@ class PodProcess:
             source_dir=start.source_dir,
             listen_deadline_s=start.listen_deadline_s,
             env=start.env,
+            container_id=start.container_id,
         )
         workload = await start_workload(context)
         self._workloads[start.container_id] = workload

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
-import importlib
 import inspect
 import os
 import socket
 import struct
-import sys
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -21,8 +18,10 @@ import grpc
 from emucluster.core.kubelet.commands import Signal
 from emucluster.live.pods.echo import DEFAULT_PORT, Echo, add_echo
 from emucluster.live.pods.echo_behaviour import BadBehaviour, is_set
+from emucluster.live.pods.exit_guard import ExitGuard
 from emucluster.live.pods.logs import CURRENT_LOG
 from emucluster.live.pods.proc_net import sockets_of_this_process
+from emucluster.live.pods.user_code import add_user_servicer, exit_code_of, in_words
 from emucluster.live.pods.workload import KILLED, Exit, StartError, WorkloadContext
 
 SYNC_SERVICER_THREADS = 8
@@ -98,9 +97,18 @@ class ServerWorkload:
             self._log("SIGTERM: finishing the calls in flight")
             self._stopping = asyncio.create_task(self._stop_gracefully())
         elif name == "KILL" and not self._exit.done():
-            reset_on_close(self._address, set(self.ports.values()))
-            self._exit.set_result(KILLED)
-            self._killing = asyncio.create_task(self._server.stop(None))
+            self._end_now(KILLED)
+
+    def end_by(self, error: BaseException) -> None:
+        """The user's code has asked for the end of its process."""
+        if not self._exit.done():
+            self._log("".join(traceback.format_exception(error)).rstrip())
+            self._end_now(Exit(exit_code_of(error), "Error", in_words(error)))
+
+    def _end_now(self, ended: Exit) -> None:
+        reset_on_close(self._address, set(self.ports.values()))
+        self._exit.set_result(ended)
+        self._killing = asyncio.create_task(self._server.stop(None))
 
     def freeze(self, frozen: bool) -> None:
         if self._gate is not None:
@@ -122,12 +130,14 @@ async def start_server(context: WorkloadContext) -> ServerWorkload:
     gate = Gate() if context.shares_process else None
     is_echo = context.spec.image.kind == "echo"
     pool = None if is_echo else ThreadPoolExecutor(SYNC_SERVICER_THREADS, "servicer")
-    server = grpc.aio.server(pool, interceptors=[gate] if gate else None, options=OPTIONS)
+    guard = None if is_echo else ExitGuard()
+    interceptors = [each for each in (gate, guard) if each is not None]
+    server = grpc.aio.server(pool, interceptors=interceptors or None, options=OPTIONS)
     try:
         if is_echo:
             await _add_echo(server, context)
         else:
-            await _add_user_servicer(server, context)
+            await add_user_servicer(server, context)
         ports = _bind(server, context)
         await server.start()
     except BaseException:
@@ -135,7 +145,7 @@ async def start_server(context: WorkloadContext) -> ServerWorkload:
         raise
     shown = ", ".join(f"{port} (at {real})" for port, real in ports.items())
     context.log.line(f"serving {context.spec.image.name} on {context.pod.ip}, ports {shown}")
-    return ServerWorkload(
+    workload = ServerWorkload(
         server,
         ports,
         address=context.pod.ip,
@@ -143,6 +153,9 @@ async def start_server(context: WorkloadContext) -> ServerWorkload:
         gate=gate,
         log=context.log.line,
     )
+    if guard is not None:
+        guard.on_end = workload.end_by
+    return workload
 
 
 async def _add_echo(server: grpc.aio.Server, context: WorkloadContext) -> None:
@@ -158,48 +171,6 @@ def _bind(server: grpc.aio.Server, context: WorkloadContext) -> dict[int, int]:
         return {port: server.add_insecure_port(f"{context.pod.ip}:0") for port in declared}
     except RuntimeError as error:
         raise StartError(f"cannot listen on {context.pod.ip}: {error}") from None
-
-
-async def _add_user_servicer(server: grpc.aio.Server, context: WorkloadContext) -> None:
-    """Import `module:function` and call it with the server; its failures end the container."""
-    module_name, _, function_name = context.spec.image.target.partition(":")
-    try:
-        async with _environment(context):
-            if context.source_dir and context.source_dir not in sys.path:
-                sys.path.append(context.source_dir)
-                importlib.invalidate_caches()
-            function = getattr(importlib.import_module(module_name), function_name)
-            result = function(server)
-            if inspect.isawaitable(result):
-                await result
-    except Exception as error:
-        # Their traceback belongs into their log; the status carries its last line.
-        context.log.write(traceback.format_exc())
-        where = f" (looked in {context.source_dir or 'the installed packages'})"
-        hint = where if isinstance(error, ModuleNotFoundError) else ""
-        message = f"{context.spec.image.name}: {type(error).__name__}: {error}{hint}"
-        raise StartError(message, reason="Error", exit_code=1) from None
-
-
-_environment_in_use = asyncio.Lock()
-
-
-@contextlib.asynccontextmanager
-async def _environment(context: WorkloadContext) -> AsyncIterator[None]:
-    """The container's variables in `os.environ`.
-
-    For good in a process of its own; in a shared one only while the module is imported and its
-    function called, since a process has one environment.
-    """
-    async with _environment_in_use:
-        before = dict(os.environ)
-        os.environ.update(context.env)
-        try:
-            yield
-        finally:
-            if context.shares_process:
-                os.environ.clear()
-                os.environ.update(before)
 
 
 def reset_on_close(address: str, ports: set[int]) -> None:

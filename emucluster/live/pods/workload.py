@@ -46,6 +46,7 @@ class WorkloadContext:
     shares_process: bool = False
     listen_deadline_s: float = 30.0
     env: Mapping[str, str] = field(default_factory=dict)
+    container_id: str = ""
 
 
 class Workload(Protocol):

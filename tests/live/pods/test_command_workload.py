@@ -66,11 +66,24 @@ def test_one_that_listens_on_every_address_is_refused(tmp_path: Path) -> None:
         asyncio.run(run(tmp_path, image, source_dir=str(tmp_path), listen_deadline_s=1.0))
 
 
-def test_a_missing_executable_ends_with_127_and_says_so_in_the_log(tmp_path: Path) -> None:
+def test_a_missing_executable_ends_with_127_and_says_why(tmp_path: Path) -> None:
+    with pytest.raises(StartError, match="No such file or directory") as failure:
+        asyncio.run(run(tmp_path, "command:./nothing-here", source_dir=str(tmp_path)))
+    assert (failure.value.reason, failure.value.exit_code) == ("StartError", 127)
+    assert "No such file or directory" in (tmp_path / "main.log").read_text()
+
+
+def test_one_that_fails_before_it_listens_says_so_with_its_last_line(tmp_path: Path) -> None:
+    args = ("-c", "echo starting; echo 'no config' >&2; exit 3")
+    with pytest.raises(StartError, match=r"exited with 3 before it listened on .*: no config"):
+        asyncio.run(run(tmp_path, "command:/bin/sh", args=args))
+
+
+def test_one_that_ends_well_before_it_listens_has_completed(tmp_path: Path) -> None:
     async def scenario() -> None:
-        workload, _ = await run(tmp_path, "command:./nothing-here", source_dir=str(tmp_path))
-        assert (await workload.wait()).exit_code == 127
-        assert "No such file or directory" in (tmp_path / "main.log").read_text()
+        workload, _ = await run(tmp_path, "command:/bin/true")
+        ended = await workload.wait()
+        assert (ended.exit_code, ended.reason, ended.message) == (0, "Completed", "")
 
     asyncio.run(scenario())
 
