@@ -47,7 +47,7 @@ def told(made: Fault, for_s: float | None) -> str:
     """What became of an injected fault, in a line."""
     head = f"fault {made.id}: {made.kind} on {made.target}"
     if made.state == "ended":
-        return f"{head} done (SIGKILL); it is restarted by itself"
+        return f"{head} done ({made.mechanism}); it is restarted by itself"
     until = f"for {for_s:g} s" if for_s is not None else f"until `emucluster fault clear {made.id}`"
     return f"{head} in force ({made.mechanism}) {until}"
 

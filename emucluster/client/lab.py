@@ -39,7 +39,7 @@ class Fault:
 
     Attributes:
         injected_s, ends_s: wall clock, seconds since the epoch; ends_s None: until cleared.
-        mechanism: how it is done: `kernel filter`, `imitated`, `process`.
+        mechanism: how it is done: `kernel filter`, `imitated`, `SIGKILL`, `SIGSTOP`, ...
         state: `in force` or `ended`.
     """
 
@@ -124,7 +124,10 @@ class LabClient:
         return _status(self._connection.call(self._stub.Status, lab_pb2.StatusRequest()))
 
     def inject(self, kind: str, target: str, for_s: float | None = None) -> Fault:
-        """Put a fault upon `target` for `for_s` seconds, or until cleared; it is in force."""
+        """Put a fault upon `target` for `for_s` seconds, or until cleared.
+
+        It is in force when this returns, or `ended` if it is over at once.
+        """
         request = lab_pb2.FaultRequest(kind=kind, target=target)
         if for_s is not None:
             request.duration_s = for_s

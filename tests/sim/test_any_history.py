@@ -49,7 +49,8 @@ def _trouble(runtime: SimRuntime, rng: random.Random, replicas: int) -> int:
         kind = rng.choice(["power-off", "crash", "freeze"])
         runtime.inject(kind, f"node/{rng.choice(NODES)}", for_s)
     elif what == "pod" and some:
-        runtime.inject(rng.choice(["crash", "freeze"]), f"pod/{rng.choice(some)}", for_s)
+        kind = rng.choice(["crash", "freeze"])
+        runtime.inject(kind, f"pod/{rng.choice(some)}", for_s if kind == "freeze" else None)
     elif what == "lb":
         runtime.inject(rng.choice(["crash", "freeze"]), "lb/web-lb", for_s)
     elif what == "control-plane":

@@ -71,7 +71,10 @@ def parse_target(text: str) -> FaultTarget:
 
 
 def check(kind: str, target: FaultTarget, duration_s: float | None) -> None:
-    """Raise UsageError unless `kind` is a fault that `target` can have, for a positive time."""
+    """Raise UsageError unless `kind` is a fault that `target` can have, for a positive time.
+
+    A fault that is over at once has no duration.
+    """
     allowed = FAULTS[target.kind]
     if kind not in allowed:
         known = any(kind in kinds for kinds in FAULTS.values())
@@ -79,6 +82,11 @@ def check(kind: str, target: FaultTarget, duration_s: float | None) -> None:
         raise UsageError(f'fault "{kind}": {what}; {target.kind} can: {", ".join(allowed)}')
     if duration_s is not None and not 0 < duration_s <= 86400:
         raise UsageError(f"--for: must be above 0 and at most 86400 seconds, got {duration_s:g}")
+    if duration_s is not None and is_over_at_once(kind, target):
+        raise UsageError(
+            f"--for: {kind} of {target} is over at once, for it is restarted by itself; "
+            "freeze can last"
+        )
 
 
 def is_over_at_once(kind: str, target: FaultTarget) -> bool:

@@ -128,16 +128,15 @@ class Faults:
 
     def _inject_control_plane(self, request: Any) -> Any:
         plane = self._plane()
-        now = wall_s()
+        now, freeze = wall_s(), request.kind == "freeze"
         fault = lab_pb2.Fault(
             id=request.id or f"{request.kind}-{next(self._numbers)}",
             kind=request.kind,
             target="control-plane",
             injected_wall_s=now,
-            mechanism="process",
+            mechanism="SIGSTOP" if freeze else "SIGKILL",
             state="in force",
         )
-        freeze = request.kind == "freeze"
         if not plane.kill(signal.SIGSTOP if freeze else signal.SIGKILL):
             raise EmuclusterError("the control plane's process is not on the keeper's host")
         if not freeze:
