@@ -32,22 +32,26 @@ class NodeHealth:
         probe_s: when one was last observed, monotonic.
         renew_time: of the lease, as the node wrote it; only compared for being another.
         heartbeat: of its status, likewise.
+        heard: whether a sign came while we watched; what we found when we began is none.
         was_ready: as last judged; None before the first time.
     """
 
     probe_s: float
     renew_time: str | None = None
     heartbeat: str | None = None
+    heard: bool = False
     was_ready: bool | None = None
 
     def saw_lease(self, lease: Lease, now_s: float) -> None:
         if lease.spec.renew_time != self.renew_time:
+            self.heard = self.heard or self.renew_time is not None
             self.renew_time, self.probe_s = lease.spec.renew_time, now_s
 
     def saw_node(self, node: Node, now_s: float) -> None:
         ready = condition(node, "Ready")
         beat = ready.last_heartbeat_time if ready is not None else None
         if beat is not None and beat != self.heartbeat:
+            self.heard = self.heard or self.heartbeat is not None
             self.heartbeat, self.probe_s = beat, now_s
 
 

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from emucluster.core.store import StoreEvent
 
 LEASES = "kube-node-lease"
+RECONNECT_S = 5.0
+"""How long nodes may need to find a control plane that was restarted: the longest back-off of a
+connection and then of a heartbeat. It passes on real time, so that no `--speed` divides it."""
 REGION_LABEL = "topology.kubernetes.io/region"
 
 
@@ -177,11 +180,14 @@ class NodeLifecycleController:
         self._judge_zones(now_s=now_s, stamp=stamp)
 
     def _grace_s(self, node: Node) -> float:
-        heard = condition(node, "Ready") is not None
+        """How long its silence may last, from the last sign or from when we began to watch."""
+        reported = condition(node, "Ready") is not None
         settings = self._settings
-        return self._speed.duration_s(
-            settings.monitor_grace_s if heard else settings.startup_grace_s
+        grace_s = self._speed.duration_s(
+            settings.monitor_grace_s if reported else settings.startup_grace_s
         )
+        heard = self._health[node.metadata.name].heard
+        return grace_s if heard else max(grace_s, RECONNECT_S)
 
     def _declare_unknown(self, node: Node, *, stamp: str) -> None:
         unknown = with_unknown_conditions(node, stamp=stamp)

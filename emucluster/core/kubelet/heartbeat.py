@@ -2,14 +2,17 @@
 
 As kubernetes/kubernetes pkg/kubelet/kubelet_node_status.go and k8s.io/component-helpers lease
 controller: the Lease every 10 s, with a little jitter; the status when it differs, computed every
-10 s, and otherwise every 5 min. Failed writes are retried with back-off from 200 ms to 7 s.
+10 s, and otherwise every 5 min. Failed writes are retried with back-off from 200 ms to 7 s. As
+those 7 s are meant to be less than the renewal's interval and much less than the time after which
+a silent node is given up, they are divided by the speed as these are.
 """
 
 from __future__ import annotations
 
 import random
 
-from emucluster.core.kubelet.backoff import write_backoff
+from emucluster.core.durations import Speed
+from emucluster.core.kubelet.backoff import Backoff, write_backoff
 from emucluster.core.kubelet.commands import (
     Command,
     RecordEvent,
@@ -28,10 +31,10 @@ LEASE_JITTER = 0.04
 class _Write:
     """One kind of write: when it is due next, and whether one is under way."""
 
-    def __init__(self) -> None:
+    def __init__(self, backoff: Backoff) -> None:
         self.due_s: float | None = None
         self.in_flight: Command | None = None
-        self._backoff = write_backoff()
+        self._backoff = backoff
 
     def is_due(self, now_s: float) -> bool:
         return self.in_flight is None and self.due_s is not None and now_s >= self.due_s
@@ -56,7 +59,9 @@ class Heartbeat:
         self._settings = settings
         self._rng = rng
         self._boot_id = ""
-        self._register, self._lease, self._status = _Write(), _Write(), _Write()
+        self._register, self._lease, self._status = (
+            _Write(_backoff(settings.speed)) for _ in range(3)
+        )
         self._since: dict[str, tuple[str, str]] = {}
         self._seen: Node | None = None
         self._reported_s: float | None = None
@@ -168,3 +173,9 @@ class Heartbeat:
         return node_object(
             self._name, self._settings, boot_id=self._boot_id, conditions=tuple(conditions)
         )
+
+
+def _backoff(speed: Speed) -> Backoff:
+    backoff = write_backoff()
+    backoff.max_s = max(backoff.initial_s, speed.duration_s(backoff.max_s))
+    return backoff

@@ -114,9 +114,9 @@ class Kubelet:
         if event_type == "DELETED":
             return self._gone(pod, now_s, stamp)
         if worker is not None and not worker.removed:
-            reconciled = self._writer.seen(pod, now_s=now_s)
+            self._writer.seen(pod, now_s=now_s)
             commands = worker.update(pod, now_s=now_s, stamp=stamp)
-            return reconciled + self._after(worker, commands, now_s, stamp)
+            return self._after(worker, commands, now_s, stamp)
         if worker is None:
             return self._first_sight(pod, now_s, stamp)
         return []

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from emucluster.core.controllers.node_health import ready_status
+from emucluster.core.controllers.node_lifecycle import RECONNECT_S
 from emucluster.core.controllers.zones import (
     EvictionSettings,
     ZoneState,
@@ -234,3 +236,35 @@ def test_a_control_plane_that_was_stopped_does_not_take_its_own_absence_for_sile
     world.silent.add("node-1")
     world.run(70)
     assert (UNREACHABLE, "NoSchedule") in keys(world, "node-1")
+
+
+def silent_from_a_restart(seconds: float) -> World:
+    """At a speed at which the grace period is 1 s, the control plane restarts and nobody calls."""
+    world = World(speed=50)
+    world.add_node("node-1")
+    world.renew_leases()
+    world.run(0.5)
+    world.plane = world.new_plane()
+    world.run(seconds)
+    return world
+
+
+def status_of(world: World, name: str) -> str:
+    return ready_status(world.get(Node, name))
+
+
+def test_a_restarted_control_plane_gives_nodes_the_time_that_reconnecting_takes() -> None:
+    assert status_of(silent_from_a_restart(RECONNECT_S - 0.5), "node-1") == "True"
+
+
+def test_a_node_that_does_not_reconnect_is_given_up_nevertheless() -> None:
+    assert status_of(silent_from_a_restart(RECONNECT_S + 0.5), "node-1") == "Unknown"
+
+
+def test_a_node_that_reconnected_has_its_grace_period_and_no_more() -> None:
+    world = silent_from_a_restart(1.5)
+    world.renew_leases()
+    world.run(0.5)
+    assert status_of(world, "node-1") == "True"
+    world.run(1.0)
+    assert status_of(world, "node-1") == "Unknown"

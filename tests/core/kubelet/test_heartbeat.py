@@ -135,3 +135,12 @@ def test_after_a_freeze_that_swallowed_answers_everything_under_way_is_sent_agai
     node.carry_out(node.kubelet.resume(node.now_s, node.stamp))
     assert node.is_ready()
     assert node.times(c.RenewLease)[-1] == 60
+
+
+def test_speed_divides_the_longest_wait_of_a_failed_renewal() -> None:
+    node = VirtualNode(speed=20).boot().run_until(5)
+    node.api_up = False
+    node.run_until(10)
+    moments = [at for at in node.times(c.RenewLease) if at > 6]
+    gaps = {round(b - a, 2) for a, b in pairwise(moments)}
+    assert gaps == {0.35}
