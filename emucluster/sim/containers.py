@@ -26,6 +26,7 @@ from emucluster.core.kubelet.events import (
     ProbeFinished,
     RuntimeEvent,
 )
+from emucluster.core.kubelet.image import is_stand_in
 
 from .event_loop import EventLoop
 from .host import Host
@@ -155,6 +156,9 @@ class Containers:
     def _start(self, command: StartContainer) -> None:
         container = Container(command, self._node, self._loop)
         self._containers[container.id] = container
+        if command.spec.runs_to_completion and is_stand_in(command.spec.image):
+            self._later(self._rng.uniform(*START_S), lambda: self._complete(container))
+            return
         if command.spec.image.kind != "echo":
             why = f"{command.spec.image.name}: only emucluster/echo runs on virtual time"
             self._later(CHECK_S, lambda: self._exit(container, 128, "StartError", why))
@@ -169,6 +173,11 @@ class Containers:
         pid = next(self._pids)
         uid = container.identity.uid
         self._report(ContainerStarted(uid, container.name, container.id, pid, ports))
+
+    def _complete(self, container: Container) -> None:
+        """A stand-in for an init container: it starts, and has nothing to do."""
+        self._started(container)
+        self._exit(container, 0)
 
     def _signal(self, command: SignalContainer) -> None:
         container = self._containers.get(command.container_id)

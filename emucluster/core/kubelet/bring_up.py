@@ -11,9 +11,9 @@ from emucluster.core.kubelet import wording
 from emucluster.core.kubelet.commands import Command, PodIdentity, StartContainer
 from emucluster.core.kubelet.container import ContainerRecord
 from emucluster.core.kubelet.environment import ConfigError, PodFacts
-from emucluster.core.kubelet.image import UnknownImage, is_stand_in, parse_image
+from emucluster.core.kubelet.image import Image, UnknownImage, is_stand_in, parse_image
 from emucluster.core.kubelet.node_context import NodeContext
-from emucluster.core.kubelet.pod_spec import container_spec
+from emucluster.core.kubelet.pod_spec import container_spec, stand_in_notes
 from emucluster.core.objects import Pod
 
 PULL_ERROR_SHOWN_S = 1.0
@@ -82,13 +82,19 @@ def _start(record: ContainerRecord, place: PodPlace, now_s: float) -> list[Comma
         return [] if again else [place.say("Warning", "Failed", f"Error: {error}")]
     container_id = f"{place.node.rng.getrandbits(256):064x}"
     record.create(container_id, image, now_s)
-    said = [
-        place.say("Normal", "Pulled", wording.pulled(name)),
-        place.say("Normal", "Created", f"Created container: {record.spec.name}"),
-    ]
-    if is_stand_in(image):
-        said.insert(0, place.say("Normal", "StandIn", wording.stand_in(name)))
+    said = _announce(record, image, place, is_init=spec.runs_to_completion)
+    said.append(place.say("Normal", "Created", f"Created container: {record.spec.name}"))
     return [*said, StartContainer(place.identity(), container_id, spec)]
+
+
+def _announce(
+    record: ContainerRecord, image: Image, place: PodPlace, *, is_init: bool
+) -> list[Command]:
+    """What runs: the image, or a stand-in, whose differences are told once."""
+    if not is_stand_in(image):
+        return [place.say("Normal", "Pulled", wording.pulled(image.name))]
+    notes = stand_in_notes(record.spec, image, is_init=is_init) if record.created == 1 else []
+    return [place.say("Normal", "StandIn", note) for note in notes]
 
 
 def _cannot_pull(

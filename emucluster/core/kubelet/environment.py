@@ -73,6 +73,20 @@ def container_environment(
     return env
 
 
+def secret_sources(container: Container) -> list[str]:
+    """What of a container's environment comes from Secrets: variables, and whole Secrets."""
+    whole = [
+        f"all of {each.secret_ref.name}"
+        for each in container.env_from
+        if each.secret_ref is not None
+    ]
+    return whole + [
+        each.name
+        for each in container.env
+        if each.value_from is not None and each.value_from.secret_key_ref is not None
+    ]
+
+
 def _value(
     variable: EnvVar,
     env: Mapping[str, str],

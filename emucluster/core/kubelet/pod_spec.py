@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from emucluster.core.kubelet import wording
 from emucluster.core.kubelet.commands import ContainerSpec, PortSpec
-from emucluster.core.kubelet.environment import ConfigMaps, PodFacts, container_environment
+from emucluster.core.kubelet.environment import (
+    ConfigMaps,
+    PodFacts,
+    container_environment,
+    secret_sources,
+)
 from emucluster.core.kubelet.expansion import expand_all
 from emucluster.core.kubelet.image import Image, completing, is_stand_in
-from emucluster.core.objects import Container, Service
+from emucluster.core.objects import (
+    Container,
+    Lifecycle,
+    LifecycleHandler,
+    Probe,
+    Service,
+    replace,
+)
 
 SOURCE_DIR_ANNOTATION = "emucluster.dev/source-dir"
 """The manifest's directory: user code is found relative to it."""
@@ -59,6 +72,53 @@ def container_spec(
 def stand_in_ports(container: Container) -> tuple[PortSpec, ...]:
     """Where echo serves in place of a container's image; there is always at least one port."""
     return _tcp_ports(container) or (PortSpec(STAND_IN_PORT),)
+
+
+def without_foreign_hooks(container: Container, image: Image | None) -> Container:
+    """A stand-in has neither the files nor the HTTP server that exec and httpGet hooks want."""
+    if image is None or not is_stand_in(image) or container.lifecycle is None:
+        return container
+    hooks = container.lifecycle
+    kept = Lifecycle(
+        post_start=None if _is_foreign(hooks.post_start) else hooks.post_start,
+        pre_stop=None if _is_foreign(hooks.pre_stop) else hooks.pre_stop,
+    )
+    return replace(container, lifecycle=kept)
+
+
+def stand_in_notes(container: Container, image: Image, *, is_init: bool) -> list[str]:
+    """What differs from the manifest where a stand-in runs, a line for each kind of change."""
+    name, secrets = container.name, secret_sources(container)
+    without = [wording.stand_in_secrets(name, secrets)] if secrets else []
+    if is_init:
+        return [wording.stand_in_init(name, image.name), *without]
+    ports = [each.port for each in stand_in_ports(container)]
+    notes = [wording.stand_in(image.name, ports)]
+    if probes := _configured_probes(container):
+        notes.append(wording.stand_in_probes(name, probes, ports[0]))
+    hooks = container.lifecycle or Lifecycle()
+    named = (("postStart", hooks.post_start), ("preStop", hooks.pre_stop))
+    if skipped := [kind for kind, handler in named if _is_foreign(handler)]:
+        notes.append(wording.stand_in_hooks(name, skipped))
+    return notes + without
+
+
+def _configured_probes(container: Container) -> list[str]:
+    configured = {
+        "startup": container.startup_probe,
+        "readiness": container.readiness_probe,
+        "liveness": container.liveness_probe,
+    }
+    return [f"{kind} ({_handler(probe)})" for kind, probe in configured.items() if probe]
+
+
+def _handler(probe: Probe) -> str:
+    handlers = {"exec": probe.exec, "httpGet": probe.http_get, "tcpSocket": probe.tcp_socket}
+    return next((name for name, handler in handlers.items() if handler is not None), "grpc")
+
+
+def _is_foreign(handler: LifecycleHandler | None) -> bool:
+    return handler is not None and handler.sleep is None
 
 
 def _tcp_ports(container: Container) -> tuple[PortSpec, ...]:

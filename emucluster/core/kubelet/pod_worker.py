@@ -23,6 +23,7 @@ from emucluster.core.kubelet.events import (
 )
 from emucluster.core.kubelet.node_context import NodeContext
 from emucluster.core.kubelet.pod_probes import PodProbes
+from emucluster.core.kubelet.pod_spec import without_foreign_hooks
 from emucluster.core.kubelet.status import (
     Conditions,
     PodView,
@@ -188,7 +189,7 @@ class PodWorker:
             return []
         record.run(now_s=now_s, stamp=stamp)
         commands = [self._say("Normal", "Started", f"Started container {record.spec.name}")]
-        lifecycle = record.spec.lifecycle
+        lifecycle = without_foreign_hooks(record.spec, record.image).lifecycle
         if self.terminating:
             return [*commands, self._kill(record)]
         if lifecycle is None or lifecycle.post_start is None:
@@ -346,7 +347,7 @@ class PodWorker:
     ) -> list[Command]:
         record.stop = ContainerStop(
             pod_uid=self.uid,
-            spec=record.spec,
+            spec=without_foreign_hooks(record.spec, record.image),
             container_id=record.container_id,
             grace_s=grace_s,
             hook_id=next(self.node.ids),

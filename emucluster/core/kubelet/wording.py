@@ -1,5 +1,6 @@
 """What the kubelet says in events and statuses, as kubectl users know it."""
 
+from collections.abc import Iterable
 from typing import Literal
 
 from emucluster.core.kubelet.commands import RecordEvent
@@ -21,8 +22,27 @@ def pulled(image: str) -> str:
     return f'Container image "{image}" already present on machine'
 
 
-def stand_in(image: str) -> str:
-    return f'Image "{image}" is not to be had here: emucluster/echo runs on its ports instead'
+def stand_in(image: str, ports: Iterable[int]) -> str:
+    shown = ", ".join(map(str, ports))
+    return f'Stand-in: emucluster/echo runs in place of image "{image}" on ports {shown}'
+
+
+def stand_in_init(name: str, image: str) -> str:
+    return f'Stand-in: init container {name} (image "{image}") completes at once with exit code 0'
+
+
+def stand_in_probes(name: str, probes: Iterable[str], port: int) -> str:
+    shown = ", ".join(probes)
+    return f"Stand-in: probes of container {name} ask gRPC health on port {port}: {shown}"
+
+
+def stand_in_hooks(name: str, hooks: Iterable[str]) -> str:
+    return f"Stand-in: hooks of container {name} are skipped: {', '.join(hooks)}"
+
+
+def stand_in_secrets(name: str, variables: Iterable[str]) -> str:
+    shown = ", ".join(variables)
+    return f"Stand-in: container {name} runs without Secrets; empty or left out: {shown}"
 
 
 def go_duration(seconds: float) -> str:

@@ -15,12 +15,15 @@ from emucluster.core.objects import (
     EnvVarSource,
     ExecAction,
     GRPCAction,
+    Lifecycle,
+    LifecycleHandler,
     Probe,
     SecretKeySelector,
 )
 from emucluster.core.objects.generated.containers import (
     HTTPGetAction,
     SecretEnvSource,
+    SleepAction,
     TCPSocketAction,
 )
 from tests.core.kubelet.virtual_node import VirtualNode, pod
@@ -123,3 +126,60 @@ def test_a_secret_of_an_image_that_does_run_is_an_error(stand_in: bool) -> None:
     node = VirtualNode(stand_in=stand_in).boot().create(pod(env=(from_secret("PASSWORD"),)))
     assert node.container().state.waiting.reason == "CreateContainerConfigError"
     assert node.events("Failed") == ['Error: secret "db": Secrets are not offered']
+
+
+def test_events_tell_once_what_differs_from_the_manifest() -> None:
+    probe = Probe(http_get=HTTPGetAction(port=80))
+    hook = LifecycleHandler(exec=ExecAction(command=("nginx", "-s", "quit")))
+    node = stand_in_node(
+        ports=(HTTP,),
+        readiness_probe=probe,
+        liveness_probe=Probe(exec=ExecAction(command=("true",))),
+        lifecycle=Lifecycle(pre_stop=hook),
+        env=(from_secret("PASSWORD"),),
+        env_from=(EnvFromSource(secret_ref=SecretEnvSource(name="db")),),
+    )
+    told = [
+        'Stand-in: emucluster/echo runs in place of image "nginx:1.25.3" on ports 80',
+        "Stand-in: probes of container main ask gRPC health on port 80: "
+        "readiness (httpGet), liveness (exec)",
+        "Stand-in: hooks of container main are skipped: preStop",
+        "Stand-in: container main runs without Secrets; empty or left out: all of db, PASSWORD",
+    ]
+    assert node.events("StandIn") == told
+    assert node.events("Pulled") == []
+    node.exits(1)
+    node.run_until(1100)
+    assert node.container().restart_count == 1
+    assert node.events("StandIn") == told
+
+
+def test_an_event_says_that_an_init_container_completes_at_once() -> None:
+    node = stand_in_node(init_containers=(Container(name="wait", image="busybox:1.36"),))
+    assert node.events("StandIn") == [
+        'Stand-in: init container wait (image "busybox:1.36") completes at once with exit code 0'
+    ]
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [
+        LifecycleHandler(exec=ExecAction(command=("sh", "-c", "sleep 5"))),
+        LifecycleHandler(http_get=HTTPGetAction(port="undeclared")),
+    ],
+)
+def test_hooks_that_need_the_image_are_skipped(handler: LifecycleHandler) -> None:
+    node = stand_in_node(lifecycle=Lifecycle(post_start=handler, pre_stop=handler))
+    assert node.is_ready()
+    node.delete()
+    assert node.deleted == ["web"]
+    assert node.times(c.RunHook) == []
+    assert [s for s in node.events() if "HookFailed" in s or "Hook failed" in s] == []
+
+
+def test_a_hook_that_sleeps_still_sleeps() -> None:
+    hook = LifecycleHandler(sleep=SleepAction(seconds=5))
+    node = stand_in_node(lifecycle=Lifecycle(pre_stop=hook))
+    node.delete()
+    node.run_until(1100)
+    assert node.times(c.SignalContainer) == [1005]
