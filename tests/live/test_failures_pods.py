@@ -113,6 +113,37 @@ def test_a_frozen_pod_accepts_and_never_answers_and_goes_on_as_it_was(
     assert (again.pid, restarts(web, struck.pod)) == (struck.pid, counted)
 
 
+def test_a_frozen_pod_opens_no_connections_and_does_again_once_thawed(
+    web: emu.Cluster, inside: emu.Client
+) -> None:
+    web.inject("freeze", "pod/client")
+    mute = inside.attempt("service/web", timeout_s=1)
+    assert (mute.status, mute.hops[-1].how) == ("DEADLINE_EXCEEDED", "dropped")
+    web.clear_faults()
+    ok(inside.run("service/web", emu.Plan()))
+
+
+def test_nobody_calls_from_a_pod_while_no_container_of_it_runs(
+    web: emu.Cluster, inside: emu.Client
+) -> None:
+    def struck() -> emu.Call | None:
+        """The call from a pod that is in back-off: it is crashed until it is."""
+        statuses = pod(web, "client").status.container_statuses
+        if statuses and statuses[0].state.running is not None:
+            web.inject("crash", "pod/client")
+        call = inside.attempt("service/web", timeout_s=2)
+        return None if call.ok else call
+
+    refused = until(struck, "a call from a pod without a container fails")
+    assert refused is not None
+    assert (refused.status, refused.error.partition(": ")[2]) == (
+        "UNAVAILABLE",
+        "pod client is not running",
+    )
+    web.wait_ready(90)
+    ok(inside.run("service/web", emu.Plan()))
+
+
 def test_a_frozen_pod_that_fails_its_readiness_probe_gets_no_new_connections(
     web: emu.Cluster, inside: emu.Client
 ) -> None:

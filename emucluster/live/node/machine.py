@@ -35,7 +35,7 @@ from emucluster.live.dns_server import DnsServer
 from emucluster.live.network import gateway, tunnel
 from emucluster.live.network.forwarder import Forwarding
 from emucluster.live.network.listener import Listener
-from emucluster.live.network.routes import Decision, GatewayDecision, Refuse, Route
+from emucluster.live.network.routes import Decision, Drop, GatewayDecision, Refuse, Route
 from emucluster.live.network.sockets import Address
 from emucluster.live.node import annotations
 from emucluster.live.node.announcer import Announcer
@@ -335,13 +335,21 @@ class Machine:
     def _run_action(self, command: RuntimeCommand) -> None:
         if isinstance(command, StartContainer):
             if command.pod.ip not in self._gateways:
-                self._open_gateway(Caller("pod", command.pod.ip, command.pod.namespace))
+                caller = Caller("pod", command.pod.ip, command.pod.namespace)
+                self._open_gateway(caller, pod=command.pod.name)
         elif isinstance(command, StopPod):
             self._close_gateway(self._runtime.ip_of(command.pod_uid))
         self._runtime.perform(command)
 
-    def _open_gateway(self, caller: Caller) -> None:
+    def _open_gateway(self, caller: Caller, pod: str = "") -> None:
+        """Serve the gateway of the node itself, or of a pod with this name as long as it lives."""
+
         def on_connect(host: str, port: int, _client: Address) -> GatewayDecision:
+            condition = self._runtime.condition_of(caller.ip) if pod else "running"
+            if condition == "frozen":
+                return Drop(f"pod {pod} is frozen")
+            if condition == "stopped":
+                return Refuse(f"pod {pod} is not running")
             return self.routing.connect(caller, host, port)
 
         try:

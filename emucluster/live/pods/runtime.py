@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from emucluster.core.errors import EmuclusterError
 from emucluster.core.kubelet.commands import (
@@ -129,6 +129,13 @@ class PodRuntime(ABC):
         """The address of a pod that runs or has run here and was not stopped."""
         pod = self._pods.get(pod_uid)
         return pod.identity.ip if pod is not None else None
+
+    def condition_of(self, ip: str) -> Literal["running", "frozen", "stopped"]:
+        """Whether the pod with this address does anything; stopped: no container of it runs."""
+        found = [pod for pod in self._pods.values() if pod.identity.ip == ip and pod.containers]
+        if not found:
+            return "stopped"
+        return "frozen" if any(pod.frozen for pod in found) else "running"
 
     def describe(self) -> list[dict[str, Any]]:
         """The pods as they are, for people and tests."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 
 import pytest
@@ -149,6 +150,24 @@ def test_a_failure_is_told_with_its_reason(on_uvloop, decision, status, reason) 
             assert f"x-emucluster-reason: {reason}\r\n".encode() in await receive(client, 4096)
             (flow,) = host.flows.recent()
             assert flow.how == "refused"
+            client.close()
+
+    on_uvloop(scenario)
+
+
+@pytest.mark.parametrize("kind", [Refuse, Drop])
+def test_what_is_refused_or_dropped_is_recorded_as_the_hop_that_decided_so(on_uvloop, kind) -> None:
+    async def scenario() -> None:
+        async with forwarding() as host:
+            decision = kind("no endpoints", "default/web", "cluster-ip")
+            listener = gateway.listen(host, GATEWAY, 0, lambda *_: decision, hop="pod-ip")
+            client = await connect(listener.address)
+            await send(client, b"CONNECT 10.96.0.1:443 HTTP/1.1\r\n\r\n")
+            async with asyncio.timeout(5):
+                while not any(flow.reason for flow in host.flows.recent()):
+                    await asyncio.sleep(0)
+            (flow,) = host.flows.recent()
+            assert (flow.hop, flow.service) == ("cluster-ip", "default/web")
             client.close()
 
     on_uvloop(scenario)
