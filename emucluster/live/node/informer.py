@@ -57,6 +57,7 @@ class Informer:
         self.objects: dict[tuple[str, str, str], Object] = {}
         self.version: int | None = None
         self.synced = asyncio.Event()
+        self._backoff_s = BACKOFF_FIRST_S
         self._running = asyncio.Event()
         self._running.set()
         self._call: Any = None
@@ -86,12 +87,11 @@ class Informer:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _follow(self) -> None:
-        backoff_s = BACKOFF_FIRST_S
         while True:
             await self._running.wait()
             try:
                 await self._stream()
-                backoff_s = BACKOFF_FIRST_S
+                self._backoff_s = BACKOFF_FIRST_S
             except grpc.aio.AioRpcError as error:
                 if isinstance(translate(error), Gone):
                     self.version = None
@@ -102,8 +102,8 @@ class Informer:
                 task = asyncio.current_task()
                 if task is not None and task.cancelling():
                     raise
-            await asyncio.sleep(backoff_s * self._rng.uniform(0.5, 1.5))
-            backoff_s = min(backoff_s * 2, BACKOFF_MAX_S)
+            await asyncio.sleep(self._backoff_s * self._rng.uniform(0.5, 1.5))
+            self._backoff_s = min(self._backoff_s * 2, BACKOFF_MAX_S)
 
     async def _stream(self) -> None:
         request = api_pb2.WatchRequest(kinds=self._kinds, node_name=self._node_name)
@@ -127,6 +127,7 @@ class Informer:
             if fresh is None and message.version:
                 self.version = message.version
             if message.state_done:
+                self._backoff_s = BACKOFF_FIRST_S
                 self.synced.set()
 
     def _replace_all(self, fresh: dict[tuple[str, str, str], Object]) -> None:
