@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from typing import Any
@@ -13,8 +14,11 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 from emucluster.cli.call import TARGET_HELP
 from emucluster.cli.objects import session
 from emucluster.client.calls import Call
+from emucluster.client.cluster import Session
 from emucluster.client.path import UNKNOWN, Address, Hop
 from emucluster.client.table import align
+from emucluster.core.errors import EmuclusterError
+from emucluster.core.objects import Pod
 
 
 @click.command()
@@ -42,16 +46,38 @@ def trace(target: str, source: str, node: str, timeout: float, output: str, name
     with session(namespace) as cluster, cluster.client(source) as client:
         dialled = client.resolve(target, node=node).words()
         call = client.attempt(target, timeout_s=timeout, node=node)
+        pod = _pod_at(cluster, _unreached(call))
     if output == "json":
         click.echo(json.dumps(to_json(call, dialled), indent=2))
     else:
-        click.echo(text(call, dialled, source))
+        click.echo(text(call, dialled, source, pod))
     if not call.ok:
         click.get_current_context().exit(1)
 
 
-def text(call: Call, dialled: str, source: str) -> str:
-    """The path as an aligned table, with what it began and ended with."""
+def _unreached(call: Call) -> str:
+    """`IP:port` of the endpoint that a failed call's last hop chose and did not reach, or empty."""
+    last = call.hops[-1] if call.hops and not call.ok else None
+    return "" if last is None or last.is_connected else last.endpoint
+
+
+def _pod_at(cluster: Session, endpoint: str) -> str:
+    """`NAMESPACE/NAME on NODE` of the pod with this address; empty where nobody can tell."""
+    ip = endpoint.rpartition(":")[0]
+    if not ip:
+        return ""
+    with contextlib.suppress(EmuclusterError):  # without a control plane the records must do
+        for pod in cluster.get("pods", namespace="*"):
+            if isinstance(pod, Pod) and pod.status.pod_ip == ip:
+                return f"{pod.metadata.namespace}/{pod.metadata.name} on {pod.spec.node_name}"
+    return ""
+
+
+def text(call: Call, dialled: str, source: str, pod: str = "") -> str:
+    """The path as an aligned table, with what it began and ended with.
+
+    `pod` is who has the address of the endpoint that a failed call did not reach.
+    """
     rows = [["HOP", "AT", "FROM", "TO", "ONWARDS FROM", "ONWARDS TO", "SERVICE", "CLUSTER-IP"]]
     rows += [_row(hop) for hop in call.hops]
     if UNKNOWN in call.path:
@@ -62,11 +88,29 @@ def text(call: Call, dialled: str, source: str) -> str:
         end += f", answered in {call.latency_s * 1000:.1f} ms"
     else:
         end = f"{call.status} after {call.latency_s * 1000:.1f} ms: {call.error}"
-    return f"client {source} dials {dialled}\n{align(rows)}\n{end}"
+    if pod:
+        end = f"{_unreached(call)} is {pod}\n{end}"
+    return f"client {source} dials {dialled}\n{align(_without_empty(rows))}\n{end}"
+
+
+def _without_empty(rows: list[list[str]]) -> list[list[str]]:
+    """The table without columns that tell nothing, which a failed call may have many of."""
+    kept = [i for i in range(len(rows[0])) if any(row[i] not in ("", "-") for row in rows[1:])]
+    return [[row[i] for i in kept] for row in rows] if len(rows) > 1 else rows
+
+
+def _onwards(hop: Hop) -> str:
+    """Where the hop connected to, or the endpoint that it chose and what became of it."""
+    if hop.out_peer is not None:
+        return _words(hop.out_peer)
+    if not hop.endpoint:
+        return hop.how
+    outcome = {"open": "no answer", "timeout": "no answer"}.get(hop.how, hop.how)
+    return f"{hop.endpoint} ({outcome})"
 
 
 def _row(hop: Hop) -> list[str]:
-    onwards = hop.how if hop.out_peer is None else _words(hop.out_peer)
+    onwards = _onwards(hop)
     return [
         hop.kind,
         hop.host,

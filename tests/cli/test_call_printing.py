@@ -96,6 +96,32 @@ def test_a_trace_of_a_failed_call_shows_where_the_records_end() -> None:
     assert lines[-1].startswith("UNAVAILABLE after 2.1 ms: refused at edge")
 
 
+@pytest.mark.parametrize(
+    ("how", "outcome"), [("open", "no answer"), ("timeout", "no answer"), ("refused", "refused")]
+)
+def test_a_trace_shows_the_endpoint_that_was_not_reached_and_whose_it_is(
+    how: str, outcome: str
+) -> None:
+    stuck = replace(
+        HOP,
+        kind="cluster-ip",
+        host="node-1",
+        service="default/web",
+        in_peer=("127.36.1.2", 40112),
+        in_local=("127.36.1.2", 15001),
+        endpoint="127.36.2.2:50051",
+        cluster_ip="10.96.100.50:50051",
+        out_local=None,
+        out_peer=None,
+        how=how,
+    )
+    call = replace(BAD, path=("cluster-ip@node-1",), hops=(stuck,))
+    lines = text(call, "10.96.100.50:50051", "pod/client", "default/web-1 on node-2").splitlines()
+    assert f" 127.36.2.2:50051 ({outcome}) " in lines[2]
+    assert "ONWARDS FROM" not in lines[1], "nothing was connected onwards"
+    assert lines[-2] == "127.36.2.2:50051 is default/web-1 on node-2"
+
+
 def test_a_trace_in_json_gives_each_hop_its_four_ends() -> None:
     printed = json.loads(json.dumps(to_json(GOOD, "127.16.0.2:30080")))
     assert [hop["out_peer"] for hop in printed["hops"]] == ["127.16.0.2:30080", "127.32.1.2:41001"]

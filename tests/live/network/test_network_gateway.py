@@ -164,7 +164,7 @@ def test_what_is_refused_or_dropped_is_recorded_as_the_hop_that_decided_so(on_uv
             client = await connect(listener.address)
             await send(client, b"CONNECT 10.96.0.1:443 HTTP/1.1\r\n\r\n")
             async with asyncio.timeout(5):
-                while not any(flow.reason for flow in host.flows.recent()):
+                while not any(f.reason for f in host.flows.recent()):  # noqa: ASYNC110
                     await asyncio.sleep(0)
             (flow,) = host.flows.recent()
             assert (flow.hop, flow.service) == ("cluster-ip", "default/web")
