@@ -15,7 +15,7 @@ except KeyboardInterrupt:  # there is no `run` yet that could say so
 COMMANDS = {
     "up": "emucluster.cli.cluster:up",
     "down": "emucluster.cli.cluster:down",
-    "status": "emucluster.cli.cluster:status",
+    "status": "emucluster.cli.status:status",
     "apply": "emucluster.cli.objects:apply",
     "get": "emucluster.cli.objects:get",
     "delete": "emucluster.cli.objects:delete",
@@ -94,6 +94,9 @@ def run(arguments: list[str]) -> int:
     """The exit code of `emucluster ARGUMENTS`; errors are printed as `error: ...`."""
     try:
         outcome = _run(arguments)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return 2
     except click.UsageError as error:
         if error.ctx is not None:
             click.echo(error.ctx.get_usage(), err=True)

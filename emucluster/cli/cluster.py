@@ -1,9 +1,6 @@
-"""`up`, `down`, `status`: the life of clusters."""
+"""`up` and `down`: the life of clusters."""
 
 import dataclasses
-import json
-import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +8,9 @@ import click
 
 from emucluster.cli.output import Progress
 from emucluster.client import instances, options
-from emucluster.client.table import align
-from emucluster.client.table.durations import human_duration
 from emucluster.core.errors import ClusterError, UsageError
 
 if TYPE_CHECKING:
-    from emucluster.client.lab import Fault, Status
     from emucluster.live.keeper.settings import ClusterRecord
 
 
@@ -79,7 +73,7 @@ def _started(record: "ClusterRecord", took_s: float) -> str:
         f'Cluster "{record.name}" is up after {took_s:.1f} s: '
         f"{record.nodes} node{'s' if record.nodes > 1 else ''}{zones}, cloud {record.cloud}, "
         f"packing {record.packing}, speed {record.speed:g}.",
-        *_reach(record.api, record.dns, record.lab, record.directory),
+        *reach(record.api, record.dns, record.lab, record.directory),
         "",
         "  emucluster apply -f FILE        run something on it",
         "  emucluster status               its machines and faults",
@@ -90,7 +84,8 @@ def _started(record: "ClusterRecord", took_s: float) -> str:
     return "\n".join(lines)
 
 
-def _reach(api: str, dns: str, lab: str, directory: str) -> list[str]:
+def reach(api: str, dns: str, lab: str, directory: str) -> list[str]:
+    """Where a cluster is reached, in lines."""
     host, _, port = dns.rpartition(":")
     return [
         f"  API        {api} (gRPC)",
@@ -140,87 +135,3 @@ def _the_one(name: str | None) -> instances.Instance:
     if not found:
         raise ClusterError("no cluster is running")
     return found[0]
-
-
-@click.command()
-@click.option("-o", "output", type=click.Choice(["text", "json"]), default="text")
-@click.pass_obj
-def status(cluster: str | None, output: str) -> None:
-    """How to reach the cluster, its machines as they really are, the faults in force."""
-    from emucluster.client.lab import LabClient
-
-    record = instances.find(cluster)
-    lab = LabClient(record.lab, record.token)
-    try:
-        found = lab.status()
-    finally:
-        lab.close()
-    if output == "json":
-        maps = {"outside": dict(found.outside), "published": dict(found.published)}
-        plain = {**dataclasses.asdict(found), **maps}
-        click.echo(json.dumps(plain, indent=2, default=str))
-    else:
-        click.echo(_told(found, time.time()))
-
-
-def _told(found: "Status", now_s: float) -> str:
-    nodes = sum(machine.kind == "node" for machine in found.machines)
-    several = any(machine.host not in ("", "127.0.0.1") for machine in found.machines)
-    header = ["MACHINE", "STATE", "PID", "ADDRESS", "ZONE", "AGENT", *(["HOST"] if several else [])]
-    rows = [
-        [
-            machine.name,
-            machine.state,
-            str(machine.pid or ""),
-            machine.address,
-            machine.zone,
-            machine.agent,
-            *([machine.host] if several else []),
-        ]
-        for machine in found.machines
-    ]
-    lines = [
-        f'Cluster "{found.name}", up for {human_duration(now_s - found.started_s)}: {nodes} '
-        f"node{'s' if nodes != 1 else ''}, cloud {found.cloud}, packing {found.packing}, "
-        f"speed {found.speed:g}",
-        *_reach(found.api, found.dns, found.lab, found.directory),
-        f"  Ray        {found.ray_address}",
-        f"  Failures   {found.failure_mode}: {_MODES.get(found.failure_mode, '')}",
-        *(f"  Outside    {name} at {place}" for name, place in sorted(found.outside.items())),
-        "",
-        align([header, *([cell or "<none>" for cell in row] for row in rows)]),
-        *_published(found.published),
-        "",
-        _faults([fault for fault in found.faults if fault.state == "in force"], now_s),
-    ]
-    return "\n".join(lines)
-
-
-def _published(published: "Mapping[str, str]") -> list[str]:
-    if not published:
-        return []
-    rows = [["PUBLISHED", "FOR OTHER MACHINES AT"], *([n, at] for n, at in published.items())]
-    return ["", align(rows)]
-
-
-_MODES = {
-    "kernel filter": "a machine without power drops packets in the kernel",
-    "imitated": "the kernel lets no filter be set; silence is imitated by not reading",
-}
-
-
-def _faults(faults: "list[Fault]", now_s: float) -> str:
-    if not faults:
-        return "No faults in force."
-    rows = [
-        [
-            fault.id,
-            fault.kind,
-            fault.target,
-            human_duration(now_s - fault.injected_s),
-            "until cleared" if fault.ends_s is None else f"{max(0.0, fault.ends_s - now_s):.0f}s",
-            fault.mechanism,
-        ]
-        for fault in faults
-    ]
-    return align([["FAULT", "KIND", "TARGET", "AGE", "LEFT", "MECHANISM"], *rows])

@@ -20,7 +20,7 @@ class Machine:
         kind: node, load-balancer, control-plane or keeper.
         agent: host:port of its Agent; of the Api for the control plane.
         host: the Ray host that it runs on.
-        state: running, starting or gone.
+        state: running, starting, stopped (by SIGSTOP; seen on the keeper's host only) or gone.
     """
 
     name: str

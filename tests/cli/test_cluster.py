@@ -55,6 +55,17 @@ def test_no_command_imports_ray() -> None:
     subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
 
 
+@pytest.mark.parametrize("arguments", [[], ["fault"]])
+def test_without_a_command_the_help_is_shown_once_and_is_no_error(
+    capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    assert run(arguments) == 2
+    shown = capsys.readouterr().err
+    assert shown.startswith("Usage: ")
+    assert shown.count("Usage: ") == 1
+    assert "error:" not in shown
+
+
 def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
     for name in COMMANDS:
         assert run([name, "--help"]) == 0

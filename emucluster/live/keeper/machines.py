@@ -16,7 +16,7 @@ from emucluster.core.errors import ClusterError
 from emucluster.live.clock import wall_s
 from emucluster.live.keeper import shell
 from emucluster.live.keeper.process_end import ended
-from emucluster.live.keeper.warden import started_ticks
+from emucluster.live.keeper.warden import started_ticks, stopped
 
 Kind = Literal["node", "load-balancer", "control-plane"]
 State = Literal["starting", "running", "gone"]
@@ -71,6 +71,11 @@ class Machine:
     def alive(self) -> bool:
         """Whether the process of this pid is still the one that was started (here only)."""
         return self.pid > 0 and started_ticks(self.pid) == self.started
+
+    @property
+    def stopped(self) -> bool:
+        """Whether somebody stopped the running process by a signal (seen here only)."""
+        return self.state == "running" and self.here and self.alive and stopped(self.pid)
 
     def kill(self, number: signal.Signals = signal.SIGKILL) -> bool:
         """Signal the process; False if it is gone or not on this host."""

@@ -267,5 +267,5 @@ def _shown(machine: Machine) -> Any:
         pid=machine.pid,
         zone=machine.zone,
         host=machine.host,
-        state=machine.state,
+        state="stopped" if machine.stopped else machine.state,
     )

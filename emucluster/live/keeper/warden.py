@@ -35,6 +35,12 @@ def started_ticks(pid: int) -> int | None:
     return None if fields is None or fields[0] in ("Z", "X") else int(fields[19])
 
 
+def stopped(pid: int) -> bool:
+    """Whether a process is stopped by a signal, or by a tracer."""
+    fields = _stat(pid)
+    return fields is not None and fields[0] in ("T", "t")
+
+
 def session_of(pid: int) -> int | None:
     """The session number of a process that is not a zombie."""
     fields = _stat(pid)
