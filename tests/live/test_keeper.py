@@ -235,6 +235,16 @@ def test_a_frozen_control_plane_is_thawed_when_its_time_is_up(lab: LabCalls) -> 
     assert not lab.call("ListFaults", lab_pb2.ListFaultsRequest()).faults
 
 
+def test_a_process_that_somebody_stopped_is_told_as_stopped(lab: LabCalls) -> None:
+    pid = machines(lab)["control-plane"].pid
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        until(lambda: machines(lab)["control-plane"].state == "stopped", "stopped")
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    until(lambda: machines(lab)["control-plane"].state == "running", "running")
+
+
 def connect(gateway: str, destination: str) -> bytes:
     """The first line of the answer to CONNECT."""
     host, _, port = gateway.rpartition(":")
