@@ -12,7 +12,12 @@ _ALWAYS_DROPPED = (
     "EMUCLUSTER_KEEPER",  # a keeper started from inside another cluster's pod is its own
 )
 _GRPC_KEPT = ("GRPC_VERBOSITY",)
-_NAMED_RAY_KEPT = ("RAY_AUTH_", "RAY_TLS_", "RAY_USE_TLS")
+_NAMED_RAY_KEPT = (
+    "RAY_AUTH_",
+    "RAY_TLS_",
+    "RAY_USE_TLS",
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER",  # who joins a Ray on loopback needs the same switch
+)
 """What it may take to be let in by a Ray that the user named."""
 _OWN_RAY = {
     "RAY_AUTH_MODE": "token",
