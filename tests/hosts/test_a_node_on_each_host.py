@@ -158,6 +158,7 @@ def test_gateways_are_for_processes_of_the_same_machine_alone(web: Cluster) -> N
     assert any(each.startswith(f"2 {pod_range(web, 'node-2')}") for each in found)
 
 
+@pytest.mark.slow
 def test_a_far_nodes_loss_of_power_is_noticed_and_it_comes_back(web: Cluster) -> None:
     web.cli("fault", "inject", "power-off", "node/node-2")
     failed = web.calls("service/web-nodeport", "--node", "node-2", "--timeout", "1")[0]

@@ -11,6 +11,7 @@ pytestmark = [pytest.mark.live, pytest.mark.hosts]
 ALL = (1, 2, 3)
 
 
+@pytest.mark.slow
 def test_it_calls_pods_on_every_machine_and_tells_what_is_published(hosts: Hosts) -> None:
     example = str(ROOT / "examples" / "several_hosts.py")
     found = hosts.run(

@@ -169,6 +169,7 @@ def test_a_fault_ends_by_itself_though_its_injector_is_gone(
     ok(outside.run("service/web-nodeport", emu.Plan(count=3), node=struck.node))
 
 
+@pytest.mark.slow
 def test_the_load_balancer_needs_no_control_plane_to_take_a_dead_node_out(
     web: emu.Cluster, struck: Struck, outside: emu.Client
 ) -> None:

@@ -123,6 +123,7 @@ def test_a_frozen_pod_opens_no_connections_and_does_again_once_thawed(
     ok(inside.run("service/web", emu.Plan()))
 
 
+@pytest.mark.slow
 def test_nobody_calls_from_a_pod_while_no_container_of_it_runs(
     web: emu.Cluster, inside: emu.Client
 ) -> None:

@@ -88,6 +88,7 @@ def test_a_frozen_keeper_is_swept_too() -> None:
         assert traces(record) == []
 
 
+@pytest.mark.slow
 def test_two_clusters_side_by_side_do_not_touch_each_other() -> None:
     with cluster(ONE_NODE) as one, cluster(StartOptions(name="other-test", nodes=1)) as other:
         assert one.slice != other.slice
@@ -226,6 +227,7 @@ def test_down_ends_a_start_at_once_and_the_starter_is_told() -> None:
     assert "trace-test" not in states()
 
 
+@pytest.mark.slow
 def test_a_ray_of_somebody_else_is_not_touched(tmp_path: Path) -> None:
     program = (
         "import ray\n"

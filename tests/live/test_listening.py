@@ -71,6 +71,7 @@ def test_nothing_of_a_cluster_listens_beyond_loopback(web: emu.Cluster) -> None:
     assert list(open_to_all(inodes)) == []
 
 
+@pytest.mark.slow
 def test_a_cluster_taken_down_under_load_leaves_nothing() -> None:
     with emu.Cluster(nodes=2, packing="pod", speed=10) as cluster:
         cluster.apply(WEB)

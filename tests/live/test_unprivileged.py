@@ -51,6 +51,7 @@ def home() -> Iterator[Path]:
     shutil.rmtree(path)
 
 
+@pytest.mark.slow
 def test_failures_work_for_a_user_without_privileges(as_nobody: list[str], home: Path) -> None:
     program = [sys.executable, "-m", "tests.live.unprivileged_run", str(WEB)]
     done = subprocess.run(
