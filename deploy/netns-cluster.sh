@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Three hosts out of network namespaces on one machine, with a token-authenticated Ray across them.
 #
-#   sudo deploy/netns-cluster.sh up      make them (again: nothing happens if they are there)
+#   sudo deploy/netns-cluster.sh up      make them (again: nothing happens if they are there and Ray answers)
 #   sudo deploy/netns-cluster.sh env     how to run emucluster on them, as shell assignments
 #   sudo deploy/netns-cluster.sh down    end every process in them and remove every trace
 #
@@ -9,6 +9,7 @@
 # removes these and nothing else, so EMU_DIR must not be a directory of yours. The bridge has no address and leads nowhere: nothing outside
 # reaches the hosts, and they reach nothing but one another.
 #
+# EMU_HOSTS   which of the three, the first always among them [1 2 3]
 # EMU_TAG     a letter or two: another set beside it (emuX1 ..., /tmp/emu-hostsX) []
 # EMU_NET     first three bytes of their /24 [10.78.0]; hosts are .11 .12 .13
 # EMU_DIR     short directory for Ray's files and the token [/tmp/emu-hosts$EMU_TAG]
@@ -19,7 +20,7 @@ NET=${EMU_NET:-10.78.0}
 TAG=${EMU_TAG:-}
 DIR=${EMU_DIR:-/tmp/emu-hosts$TAG}
 PORT=6399
-HOSTS="1 2 3"
+HOSTS=${EMU_HOSTS:-1 2 3}
 NAME=emu$TAG
 BRIDGE=br0$NAME
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -42,7 +43,20 @@ need() {
 
 address() { echo "$NET.1$1"; }
 
-exists() { ip netns list | grep -qw "^$NAME$1"; }
+exists() { [ -e "/run/netns/$NAME$1" ]; }
+
+exist() {
+    local i
+    for i in $HOSTS; do exists "$i" || return 1; done
+}
+
+# The namespaces outlive what ran in them: only a Ray that answers, with something on each host, is up.
+alive() {
+    local i
+    exist || return 1
+    for i in $HOSTS; do [ -n "$(ip netns pids "$NAME$i")" ] || return 1; done
+    ip netns exec "${NAME}1" bash -c "exec 3<>/dev/tcp/$(address 1)/$PORT" 2>/dev/null
+}
 
 make_network() {
     ip link add $BRIDGE type bridge
@@ -66,6 +80,7 @@ start_ray() { # HOST ARGUMENTS...
         -u PYTHONPATH ${EMU_PYTHONPATH:+PYTHONPATH="$EMU_PYTHONPATH"} PYTHONSAFEPATH=1 \
         RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH="$DIR/token" RAY_USAGE_STATS_ENABLED=0 \
         RAY_memory_monitor_refresh_ms=0 \
+        RAY_worker_niceness=0 \
         setsid "$PYTHON" -m ray.scripts.scripts start "$@" \
         --node-ip-address="$(address "$i")" --labels="host=h$i" --num-cpus=2 \
         --object-store-memory=80000000 --log-color=false --include-log-monitor=false) \
@@ -77,18 +92,18 @@ start_ray() { # HOST ARGUMENTS...
 
 up() {
     need
-    if [ -e "$DIR/up" ] && exists 1 && exists 2 && exists 3; then
+    if [ -e "$DIR/up" ] && alive; then
         print_env
         return
     fi
-    down # what an attempt left that was cut short
+    down # what is left of an attempt that was cut short, or of hosts whose Ray was killed
     mkdir -m 700 "$DIR"
     (umask 077 && head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n' >"$DIR/token")
     trap 'down' EXIT INT TERM
     make_network
     start_ray 1 --head --port=$PORT --temp-dir="$DIR/1" --include-dashboard=false --no-monitor
     local joins=()
-    for i in 2 3; do
+    for i in ${HOSTS#1}; do
         start_ray "$i" --address="$(address 1):$PORT" --temp-dir="$DIR/$i" &
         joins+=($!)
     done

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from emucluster.client.cluster import Cluster as Cluster
     from emucluster.client.cluster import Session as Session
     from emucluster.client.cluster import connect as connect
+    from emucluster.client.experiments.experiment import Experiment as Experiment
     from emucluster.client.lab import Fault as Fault
     from emucluster.client.lab import Machine as Machine
     from emucluster.client.lab import Status as Status
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from emucluster.core import errors as errors
     from emucluster.core.errors import EmuclusterError as EmuclusterError
     from emucluster.core.errors import RequestFailed as RequestFailed
+    from emucluster.experiment.result import RunResult as RunResult
 
 __version__ = "0.1.0"
 
@@ -39,12 +41,14 @@ _PLACES = {
     "Client": "client.caller",
     "Cluster": "client.cluster",
     "EmuclusterError": "core.errors",
+    "Experiment": "client.experiments.experiment",
     "Fault": "client.lab",
     "Hop": "client.path",
     "Machine": "client.lab",
     "NotReady": "client.ready",
     "Plan": "client.load",
     "RequestFailed": "core.errors",
+    "RunResult": "experiment.result",
     "Session": "client.cluster",
     "Status": "client.lab",
     "Summary": "client.load",

@@ -21,6 +21,7 @@ How a schema becomes a class:
 from __future__ import annotations
 
 import json
+import keyword
 import re
 import subprocess
 import sys
@@ -32,8 +33,11 @@ from typing import Any
 RELEASE = "v1.32.0"
 TARGET = Path(__file__).parent.parent / "emucluster/core/objects/generated"
 
-CORE, APPS = "io.k8s.api.core.v1.", "io.k8s.api.apps.v1."
+CORE, APPS, RBAC = "io.k8s.api.core.v1.", "io.k8s.api.apps.v1.", "io.k8s.api.rbac.v1."
+BATCH, NETWORKING = "io.k8s.api.batch.v1.", "io.k8s.api.networking.v1."
+AUTOSCALING = "io.k8s.api.autoscaling."
 META = "io.k8s.apimachinery.pkg.apis.meta.v1."
+CRDS = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1."
 
 # The kinds. To add one, add its definition here and its row to core/objects/registry.py.
 ROOTS = (
@@ -47,6 +51,33 @@ ROOTS = (
     CORE + "ConfigMap",
     "io.k8s.api.coordination.v1.Lease",
     CORE + "Event",
+    CORE + "Endpoints",
+    CORE + "Secret",
+    CORE + "ServiceAccount",
+    APPS + "DaemonSet",
+    APPS + "StatefulSet",
+    APPS + "ControllerRevision",
+    "io.k8s.api.policy.v1.PodDisruptionBudget",
+    CRDS + "CustomResourceDefinition",
+    "io.k8s.api.events.v1.Event",
+    CORE + "PersistentVolume",
+    CORE + "PersistentVolumeClaim",
+    CORE + "ResourceQuota",
+    CORE + "LimitRange",
+    CORE + "ReplicationController",
+    BATCH + "Job",
+    BATCH + "CronJob",
+    NETWORKING + "Ingress",
+    NETWORKING + "IngressClass",
+    NETWORKING + "NetworkPolicy",
+    AUTOSCALING + "v2.HorizontalPodAutoscaler",
+    AUTOSCALING + "v1.HorizontalPodAutoscaler",
+    "io.k8s.api.storage.v1.StorageClass",
+    "io.k8s.api.scheduling.v1.PriorityClass",
+    RBAC + "Role",
+    RBAC + "ClusterRole",
+    RBAC + "RoleBinding",
+    RBAC + "ClusterRoleBinding",
 )
 
 # Modules in order of dependence: each takes what its definitions reach and no earlier one took.
@@ -57,10 +88,30 @@ MODULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("scheduling", (CORE + "Affinity", CORE + "Toleration", CORE + "TopologySpreadConstraint")),
     ("containers", (CORE + "Container", CORE + "EphemeralContainer", CORE + "ContainerStatus")),
     ("pods", (CORE + "PodTemplateSpec", CORE + "Pod")),
-    ("workloads", (APPS + "Deployment", APPS + "ReplicaSet")),
-    ("services", (CORE + "Service", "io.k8s.api.discovery.v1.EndpointSlice")),
+    (
+        "storage",
+        (
+            *(CORE + "PersistentVolumeClaim", CORE + "PersistentVolume"),
+            "io.k8s.api.storage.v1.StorageClass",
+        ),
+    ),
+    (
+        "workloads",
+        (
+            *(APPS + kind for kind in ("Deployment", "ReplicaSet", "DaemonSet", "StatefulSet")),
+            *(APPS + "ControllerRevision", CORE + "ReplicationController"),
+        ),
+    ),
+    ("services", (CORE + "Service", "io.k8s.api.discovery.v1.EndpointSlice", CORE + "Endpoints")),
     ("nodes", (CORE + "Node",)),
-    ("cluster", ROOTS),
+    ("batch", (BATCH + "Job", BATCH + "CronJob")),
+    ("networking", tuple(name for name in ROOTS if name.startswith(NETWORKING))),
+    ("rbac", tuple(name for name in ROOTS if name.startswith(RBAC))),
+    ("autoscaling", (AUTOSCALING + "v2.HorizontalPodAutoscaler",)),
+    ("autoscaling_v1", (AUTOSCALING + "v1.HorizontalPodAutoscaler",)),
+    ("apiextensions", (CRDS + "CustomResourceDefinition",)),
+    ("cluster", tuple(name for name in ROOTS if "events" not in name)),
+    ("events", ("io.k8s.api.events.v1.Event",)),
 )
 
 # Definitions that are not objects with properties.
@@ -70,9 +121,25 @@ PLAIN = {
     META + "Time": "str",
     META + "MicroTime": "str",
     META + "FieldsV1": "Any",
+    "io.k8s.apimachinery.pkg.runtime.RawExtension": "Any",
+    CRDS + "JSON": "Any",
+    # A schema is recursive, and read as a tree by what works with it.
+    CRDS + "JSONSchemaProps": "dict[str, Any]",
+    CRDS + "CustomResourceSubresourceStatus": "dict[str, Any]",
 }
-# Where two groups use one name.
-RENAMED = {CORE + "EndpointPort": "EndpointsPort"}
+# Where two groups, or two versions of one, use one name.
+RENAMED = {
+    **{
+        f"{AUTOSCALING}v1.{name}": f"{name}V1"
+        for name in (
+            *("CrossVersionObjectReference", "HorizontalPodAutoscaler"),
+            *("HorizontalPodAutoscalerSpec", "HorizontalPodAutoscalerStatus"),
+        )
+    },
+    CORE + "EndpointPort": "EndpointsPort",
+    "io.k8s.api.events.v1.Event": "EventsEvent",
+    "io.k8s.api.events.v1.EventSeries": "EventsEventSeries",
+}
 SCALARS = {"string": "str", "boolean": "bool", "integer": "int", "number": "float"}
 ZEROS = {"str": "str", "bool": "bool", "int": "int", "float": "float", "int | str": "int"}
 
@@ -87,9 +154,21 @@ BY_VALUE = {
     ("NodeStatus", "daemonEndpoints"),
     ("Event", "source"),
     ("Endpoint", "conditions"),
+    ("EventsEvent", "regarding"),
+    ("EventsEvent", "deprecatedSource"),
+    ("DaemonSetSpec", "updateStrategy"),
+    ("StatefulSetSpec", "updateStrategy"),
+    ("JobTemplateSpec", "spec"),
+    ("PersistentVolumeClaimSpec", "resources"),
+    ("IngressStatus", "loadBalancer"),
+    ("CustomResourceDefinitionStatus", "acceptedNames"),
 }
+# Of those, what is encoded also where it is empty, as Go does: `status: {loadBalancer: {}}`.
+ENCODED_EMPTY = {("ServiceStatus", "loadBalancer"), ("IngressStatus", "loadBalancer")}
 # Structs which the Go types hold by pointer although the schema requires them.
-BY_POINTER = {("DeploymentSpec", "selector"), ("ReplicaSetSpec", "selector")}
+BY_POINTER = {
+    (f"{kind}Spec", "selector") for kind in ("Deployment", "ReplicaSet", "DaemonSet", "StatefulSet")
+}
 # Strings of which nearly every reader wants a string: "" when absent, as in Go.
 EMPTY_STRINGS = {
     ("ObjectMeta", name)
@@ -97,6 +176,8 @@ EMPTY_STRINGS = {
 }
 # Fields that kubelets write as an explicit null, which has to survive.
 NULLABLE = {("PodCondition", "lastProbeTime")}
+# Required times: Go writes null where there is none.
+NULL_IF_ABSENT = {("EventsEvent", "eventTime"), ("EventsEventSeries", "lastObservedTime")}
 
 Schema = Mapping[str, Any]
 
@@ -142,10 +223,11 @@ def short(name: str) -> str:
 
 
 def attribute(json_name: str) -> str:
-    """`podIPs` -> `pod_ips`, `clusterIP` -> `cluster_ip`, `fieldsV1` -> `fields_v1`."""
+    """`podIPs` -> `pod_ips`, `fieldsV1` -> `fields_v1`; Python's own words get a `_`: `from_`."""
     name = re.sub(r"([A-Z]{2,})s\b", lambda m: m[1].capitalize() + "s", json_name)
     name = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name)
-    return re.sub(r"([A-Z]+)([A-Z][a-z])", r"\1_\2", name).lower()
+    name = re.sub(r"([A-Z]+)([A-Z][a-z])", r"\1_\2", name).lower()
+    return f"{name}_" if keyword.iskeyword(name) else name
 
 
 def camel(name: str) -> str:
@@ -172,11 +254,15 @@ def field_line(owner: str, name: str, prop: Schema, *, required: bool, root: boo
     by_value = {(owner, name), ("*", name)} & BY_VALUE or (root and name in ("spec", "status"))
     if (owner, name) in NULLABLE:
         return f"    {attr}: {kind} | None | UnsetType = UNSET"
+    if (owner, name) in NULL_IF_ABSENT:
+        return f"    {attr}: {kind} | None = field(default_factory=no_value)"
     if (owner, name) in EMPTY_STRINGS:
         return f'    {attr}: str = ""'
     if kind.startswith("tuple"):
         return f"    {attr}: {kind} = {'field(default_factory=no_items)' if required else '()'}"
     is_struct = kind.isidentifier() and kind[0].isupper() and kind != "Any"
+    if (owner, name) in ENCODED_EMPTY:
+        return f"    {attr}: {kind} = field(default_factory={kind})"
     if is_struct and (required or by_value) and (owner, name) not in BY_POINTER:
         return f"    {attr}: {kind} = {kind}()"
     if required and kind in ZEROS:
@@ -195,7 +281,9 @@ def first_sentence(schema: Schema) -> str:
 def class_text(name: str, schema: Schema) -> list[str]:
     root = name in ROOTS
     own = short(name)
-    base = f'Object, tag="{own}", tag_field="kind"' if root else "Part"
+    served = schema["x-kubernetes-group-version-kind"][0] if root else {}
+    kind = served.get("kind")
+    base = f'Object, tag="{kind}", tag_field="kind"' if root else "Part"
     # Type checkers do not inherit `frozen` and `kw_only`: they are said again.
     lines = [
         f"class {own}({base}, frozen=True, kw_only=True):",
@@ -204,10 +292,9 @@ def class_text(name: str, schema: Schema) -> list[str]:
     ]
     properties = dict(schema["properties"])
     if root:
-        served = schema["x-kubernetes-group-version-kind"][0]
         group, version = served["group"], served["version"]
         api_version = f"{group}/{version}" if group else version
-        lines.append(f'    kind: ClassVar[str] = "{own}"')
+        lines.append(f'    kind: ClassVar[str] = "{kind}"')
         lines.append(
             f'    api_version: Literal["{api_version}"] = '
             f'field(default_factory=lambda: "{api_version}")'
@@ -231,7 +318,7 @@ def module_text(names: list[str], defs: Mapping[str, Schema], home: Mapping[str,
     words = set(re.findall(r"\w+", re.sub(r'"""[^\n]*"""', "", body)))
     typing = sorted(words & {"Any", "ClassVar", "Literal"})
     spec = sorted(words & {"UNSET", "UnsetType", "field"})
-    base = sorted(words & {"Part", "no_items"})
+    base = sorted(words & {"Part", "no_items", "no_value"})
     lines = [header(), "from __future__ import annotations", ""]
     lines += [f"from typing import {', '.join(typing)}", ""] * bool(typing)
     lines += [f"from msgspec import {', '.join(spec)}", ""] * bool(spec)

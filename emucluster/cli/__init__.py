@@ -1,6 +1,7 @@
 """The command line. Commands are imported when they are used, so that `--help` is quick.
 
-Exit codes: 0 done, 1 it failed, 2 the command line is wrong in itself.
+Exit codes: 0 done, 1 it failed, 2 the command line is wrong in itself. Where 1 is an answer (`run`,
+`replay`, `diff`), 2 is whatever kept it from being found.
 """
 
 import sys
@@ -9,6 +10,7 @@ try:
     import click
 
     from emucluster import __version__
+    from emucluster.cli.which import ClusterOption, offer
 except KeyboardInterrupt:  # there is no `run` yet that could say so
     sys.exit(130)
 
@@ -16,6 +18,8 @@ COMMANDS = {
     "up": "emucluster.cli.cluster:up",
     "down": "emucluster.cli.cluster:down",
     "status": "emucluster.cli.status:status",
+    "kubeconfig": "emucluster.cli.kubeconfig:kubeconfig",
+    "metrics": "emucluster.cli.metrics:metrics",
     "apply": "emucluster.cli.objects:apply",
     "get": "emucluster.cli.objects:get",
     "delete": "emucluster.cli.objects:delete",
@@ -24,6 +28,11 @@ COMMANDS = {
     "call": "emucluster.cli.call:call",
     "trace": "emucluster.cli.trace:trace",
     "fault": "emucluster.cli.fault:fault",
+    "run": "emucluster.cli.experiments:run",
+    "replay": "emucluster.cli.experiments:replay",
+    "experiments": "emucluster.cli.experiments:experiments",
+    "report": "emucluster.cli.report:report",
+    "diff": "emucluster.cli.diff:diff",
     "env": "emucluster.cli.env:env",
     "doctor": "emucluster.cli.doctor:doctor",
     "completion": "emucluster.cli.completion:completion",
@@ -34,6 +43,8 @@ SUMMARIES = {
     "up": "Start a cluster that outlives this command.",
     "down": "Remove every trace of a cluster.",
     "status": "How to reach the cluster, its machines, the faults in force.",
+    "kubeconfig": "Where kubectl and client libraries find the cluster.",
+    "metrics": "Where each machine tells Prometheus what it does; or what it tells.",
     "apply": "Create or change objects from manifests.",
     "get": "Show objects.",
     "delete": "Delete objects.",
@@ -42,11 +53,22 @@ SUMMARIES = {
     "call": "Send gRPC echo calls and show who answered.",
     "trace": "Tell one connection as a path, hop by hop.",
     "fault": "Inject, list and clear failures.",
+    "run": "Run experiments: load, faults, verdict and report from one file.",
+    "replay": "Run an experiment again with the same plan.",
+    "experiments": "List the experiments that ship.",
+    "report": "Make a run's report anew from its records.",
+    "diff": "Compare two runs.",
     "env": "The environment that puts a process inside a pod or node.",
     "doctor": "Check whether this machine can carry clusters.",
     "completion": "Print the completion script for a shell.",
 }
 """What the help of the group says, without importing the commands."""
+
+
+WITHOUT_CLUSTER = frozenset(
+    {"experiments", "report", "diff", "doctor", "completion", "fault kinds"}
+)
+"""Commands that are about no cluster; all others take `--cluster`."""
 
 
 class LazyGroup(click.Group):
@@ -64,6 +86,7 @@ class LazyGroup(click.Group):
         module, _, attribute = place.partition(":")
         command = getattr(import_module(module), attribute)
         assert isinstance(command, click.Command)
+        offer(command, cmd_name, WITHOUT_CLUSTER)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -72,17 +95,12 @@ class LazyGroup(click.Group):
 
 
 @click.group("emucluster", cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option(
-    "--cluster",
-    metavar="NAME",
-    envvar="EMUCLUSTER",
-    help="Which cluster, where more than one runs.",
-)
 @click.version_option(__version__, prog_name="emucluster", message="%(prog)s %(version)s")
-@click.pass_context
-def root(ctx: click.Context, cluster: str | None) -> None:
+def root() -> None:
     """The Service plane of a Kubernetes-style cluster on Ray: real gRPC over real sockets."""
-    ctx.obj = cluster
+
+
+root.params.insert(0, ClusterOption())
 
 
 def main() -> None:
@@ -112,7 +130,7 @@ def run(arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except Exception as error:
-        return _unexpected(error)
+        return _complain(unexpected(error), 1)
     return outcome if isinstance(outcome, int) else 0
 
 
@@ -128,8 +146,8 @@ def _run(arguments: list[str]) -> object:
         return _complain(str(error), 1)
 
 
-def _unexpected(error: Exception) -> int:
-    """One line for what nobody foresaw; `EMUCLUSTER_DEBUG=1` adds where it came from."""
+def unexpected(error: Exception) -> str:
+    """One line for what nobody foresaw; `EMUCLUSTER_DEBUG=1` prints where it came from."""
     import os
 
     if os.environ.get("EMUCLUSTER_DEBUG") == "1":
@@ -138,8 +156,8 @@ def _unexpected(error: Exception) -> int:
         traceback.print_exception(error)
     text = " ".join(str(error).split())
     if isinstance(error, OSError):
-        return _complain(text, 1)
-    return _complain(f"internal error: {type(error).__name__}: {text}", 1)
+        return text
+    return f"internal error: {type(error).__name__}: {text}"
 
 
 def _complain(message: str, code: int) -> int:

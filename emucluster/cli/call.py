@@ -16,8 +16,8 @@ from emucluster.cli.objects import session
 from emucluster.cli.parameters import Seconds
 from emucluster.client.calls import Call
 from emucluster.client.load import Plan, Summary, summarize
-from emucluster.client.targets import parse_target
 from emucluster.core.errors import UsageError
+from emucluster.core.routing.targets import parse_target
 
 TARGET_HELP = "service/NAME[:PORT]|pod/NAME[:PORT]|HOST:PORT"
 

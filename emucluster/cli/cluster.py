@@ -1,14 +1,17 @@
 """`up` and `down`: the life of clusters."""
 
 import dataclasses
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from emucluster.cli import which
 from emucluster.cli.output import Progress
 from emucluster.client import instances, options
 from emucluster.core.errors import ClusterError, UsageError
+from emucluster.live.keeper.settings import KUBECONFIG_FILES
 
 if TYPE_CHECKING:
     from emucluster.live.keeper.settings import ClusterRecord
@@ -30,7 +33,6 @@ if TYPE_CHECKING:
 @click.option(
     "--speed", type=float, help="Divides configured durations (leases, probes, ...), 1 to 1000. [1]"
 )
-@click.option("--name", help="Name of the cluster. [emu]")
 @click.option(
     "-f",
     "file",
@@ -43,13 +45,17 @@ if TYPE_CHECKING:
     type=click.Choice(options.KUBE_PROXY_MODES),
     help="Choose endpoints by round robin, as IPVS does, or at random, as iptables does. [rr]",
 )
+@click.option(
+    "--fsync/--no-fsync",
+    default=None,
+    help="Answer writes once the disk has them, against loss of power. [no]",
+)
 @click.option("--pods", type=int, help="Pods to expect, for the estimate of memory. [2 per node]")
 @click.option("--ray-address", metavar="HOST:PORT", help="Use this Ray, of one or more machines.")
 @click.option("--bind", metavar="ADDR", help="With --ray-address: this machine's own address.")
-@click.pass_obj
-def up(cluster: str | None, /, file: Path | None, **given: Any) -> None:
+def up(file: Path | None, **given: Any) -> None:
     """Start a cluster that outlives this command, and print how to reach it."""
-    chosen = _options(cluster, file, given)
+    chosen = _options(file, given)
     # Only here: it reads much of the machine, and `down` and `status` need none of it.
     from emucluster.client.start import start_cluster
 
@@ -58,11 +64,14 @@ def up(cluster: str | None, /, file: Path | None, **given: Any) -> None:
     click.echo(_started(record, progress.elapsed_s))
 
 
-def _options(cluster: str | None, file: Path | None, given: dict[str, Any]) -> options.StartOptions:
-    """The file's options under those of the command line; `--cluster` names a new one too."""
+up.params.append(which.ClusterOption("--name", help="Name of the cluster. [emu]"))
+
+
+def _options(file: Path | None, given: dict[str, Any]) -> options.StartOptions:
+    """The file's options under those of the command line; EMUCLUSTER names a new one too."""
     from_file = options.read_cluster_file(file) if file is not None else {}
-    chosen = options.merge(from_file, given)
-    name = chosen.name or cluster or instances.DEFAULT_NAME
+    chosen = options.merge(from_file, {**given, "name": which.given()})
+    name = chosen.name or which.cluster() or instances.DEFAULT_NAME
     instances.check_name(name)
     return dataclasses.replace(chosen, name=name)
 
@@ -73,9 +82,10 @@ def _started(record: "ClusterRecord", took_s: float) -> str:
         f'Cluster "{record.name}" is up after {took_s:.1f} s: '
         f"{record.nodes} node{'s' if record.nodes > 1 else ''}{zones}, cloud {record.cloud}, "
         f"packing {record.packing}, speed {record.speed:g}.",
-        *reach(record.api, record.dns, record.lab, record.directory),
+        *reach(record.kubernetes, record.api, record.dns, record.lab, record.directory),
         "",
-        "  emucluster apply -f FILE        run something on it",
+        "  kubectl get pods -A             or any other client of Kubernetes",
+        "  emucluster apply -f FILE        run something on it (or kubectl apply)",
         "  emucluster status               its machines and faults",
         f"  emucluster down {record.name:<16}remove every trace of it",
     ]
@@ -84,10 +94,12 @@ def _started(record: "ClusterRecord", took_s: float) -> str:
     return "\n".join(lines)
 
 
-def reach(api: str, dns: str, lab: str, directory: str) -> list[str]:
+def reach(kubernetes: str, api: str, dns: str, lab: str, directory: str) -> list[str]:
     """Where a cluster is reached, in lines."""
     host, _, port = dns.rpartition(":")
+    kubeconfig = str(Path(directory) / KUBECONFIG_FILES["admin"])
     return [
+        f"  Kubernetes https://{kubernetes} (export KUBECONFIG={shlex.quote(kubeconfig)})",
         f"  API        {api} (gRPC)",
         f"  DNS        {dns}" + (f" (dig @{host} -p {port} NAME)" if host else ""),
         f"  Lab        {lab} (gRPC: machines, faults, flows)",
@@ -98,16 +110,15 @@ def reach(api: str, dns: str, lab: str, directory: str) -> list[str]:
 @click.command()
 @click.argument("name", required=False)
 @click.option("--all", "all_", is_flag=True, help="All clusters of this user.")
-@click.pass_obj
-def down(cluster: str | None, name: str | None, all_: bool) -> None:
+def down(name: str | None, all_: bool) -> None:
     """Remove every trace of a cluster: NAME, or the only one, or --all.
 
     Works for clusters that are half started or dead as well.
     """
-    if name and all_:
+    if (name or which.given()) and all_:
         raise UsageError("down: NAME and --all exclude each other")
     instances.sweep_litter()
-    found = instances.list_instances() if all_ else [_the_one(name or cluster)]
+    found = instances.list_instances() if all_ else [_the_one(which.cluster(name))]
     failed: list[str] = []
     with Progress() as progress:
         for instance in found:

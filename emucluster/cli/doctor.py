@@ -103,6 +103,7 @@ def check_addresses() -> Finding:
         addresses = Slice(index)
         for address in (
             addresses.node(1),
+            addresses.control_plane(0),
             str(addresses.pods[2]),
             addresses.load_balancer(1),
             addresses.outside_client(1),

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from emucluster.cli import which
 from emucluster.cli.parameters import Seconds
 from emucluster.client.cluster import DELETE_TIMEOUT_S, Session, connect
 from emucluster.client.manifests import load_files
@@ -45,8 +46,7 @@ files_option = click.option(
 
 def session(namespace: str = "default") -> Session:
     """The cluster that the command line means."""
-    root = click.get_current_context().find_root()
-    return connect(root.params.get("cluster"), namespace=namespace)
+    return connect(which.cluster(), namespace=namespace)
 
 
 @click.command()
@@ -283,7 +283,12 @@ def scale(target: str, replicas: int, namespace: str) -> None:
 @namespace_option
 @click.option("-c", "--container", default="", metavar="NAME", help="Of several containers, which.")
 @click.option("--tail", type=int, metavar="LINES", help="Only so many lines from the end.")
-@click.option("-f", "--follow", is_flag=True, help="Go on with what comes, until Ctrl-C.")
+@click.option(
+    "-f",
+    "--follow",
+    is_flag=True,
+    help="Go on with what comes, until the container ends or Ctrl-C.",
+)
 @click.option("-p", "--previous", is_flag=True, help="Of the container's run before this one.")
 def logs(
     pod: str, namespace: str, container: str, tail: int | None, follow: bool, previous: bool

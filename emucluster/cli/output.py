@@ -2,20 +2,23 @@
 
 import sys
 import time
-from types import TracebackType
 from typing import Self
 
 import click
 
+from emucluster.core.printable import printable
+
 
 def print_error(message: str) -> None:
     """`error: ...` on standard error."""
-    click.echo(f"{click.style('error:', fg='red', bold=True)} {message}", err=True)
+    click.echo(
+        f"{click.style('error:', fg='red', bold=True)} {printable(message, lines=True)}", err=True
+    )
 
 
 def print_warning(message: str) -> None:
     """`warning: ...` on standard error."""
-    click.echo(f"{click.style('warning:', fg='yellow')} {message}", err=True)
+    click.echo(f"{click.style('warning:', fg='yellow')} {printable(message, lines=True)}", err=True)
 
 
 class Progress:
@@ -43,12 +46,7 @@ class Progress:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_exception: object) -> None:
         if self._terminal:
             sys.stderr.write("\r\033[K")
             sys.stderr.flush()

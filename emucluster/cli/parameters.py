@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from emucluster.core.quantities import SECONDS_MAX
+
 if TYPE_CHECKING:
     _FloatType = click.ParamType[float]
 else:
     _FloatType = click.ParamType  # not generic in click 8.1
-
-SECONDS_MAX = 86_400.0
-"""A day: whoever waits longer has mistyped, and timers of the platform end not far above."""
 
 
 class Seconds(_FloatType):

@@ -10,18 +10,25 @@ from typing import TYPE_CHECKING
 
 import click
 
+from emucluster.cli import which
 from emucluster.cli.cluster import reach
 from emucluster.cli.fault import rows as fault_rows
 from emucluster.client import instances
 from emucluster.client.table import align
-from emucluster.client.table.durations import human_duration
 from emucluster.core.faults import parse_target
+from emucluster.core.printing.ages import human_duration
 
 if TYPE_CHECKING:
     from emucluster.client.balancers import BalancerView
     from emucluster.client.lab import Fault, Machine, Status
 
-_UNDER = {"power-off": "powered off", "crash": "crashed", "freeze": "frozen"}
+_UNDER = {
+    "power-off": "powered off",
+    "crash": "crashed",
+    "freeze": "frozen",
+    "reboot": "rebooting",
+    "flap": "flapping",
+}
 _MODES = {
     "kernel filter": "a machine without power drops packets in the kernel",
     "imitated": "the kernel lets no filter be set; silence is imitated by not reading",
@@ -30,13 +37,12 @@ _MODES = {
 
 @click.command()
 @click.option("-o", "output", type=click.Choice(["text", "json"]), default="text")
-@click.pass_obj
-def status(cluster: str | None, output: str) -> None:
+def status(output: str) -> None:
     """How to reach the cluster, its machines as they really are, the faults in force."""
     from emucluster.client.balancers import ask_balancers
     from emucluster.client.lab import LabClient
 
-    record = instances.find(cluster)
+    record = instances.find(which.cluster())
     lab = LabClient(record.lab, record.token)
     try:
         found = lab.status()
@@ -60,7 +66,7 @@ def with_faults(found: Status) -> Status:
 
 
 def _state(machine: Machine, faults: Sequence[Fault]) -> str:
-    if machine.state == "gone" or machine.kind == "keeper":
+    if machine.state == "gone" or machine.kind in ("keeper", "load-generator"):
         return machine.state
     named = f"node/{machine.name}" if machine.kind == "node" else machine.name
     target = str(parse_target(named))
@@ -85,9 +91,10 @@ def told(found: Status, balancers: Sequence[BalancerView], now_s: float) -> str:
         f'Cluster "{found.name}", up for {human_duration(now_s - found.started_s)}: {nodes} '
         f"node{'s' if nodes != 1 else ''}, cloud {found.cloud}, packing {found.packing}, "
         f"speed {found.speed:g}",
-        *reach(found.api, found.dns, found.lab, found.directory),
+        *reach(found.kubernetes, found.api, found.dns, found.lab, found.directory),
         f"  Ray        {found.ray_address}",
         f"  Failures   {found.failure_mode}: {_MODES.get(found.failure_mode, '')}",
+        *_metrics(found.machines),
         *(f"  Outside    {name} at {place}" for name, place in sorted(found.outside.items())),
         "",
         align(_machines(found.machines, balancers)),
@@ -116,6 +123,11 @@ def _machines(machines: Sequence[Machine], balancers: Sequence[BalancerView]) ->
         for machine in machines
     ]
     return [header, *([cell or "<none>" for cell in row] for row in rows)]
+
+
+def _metrics(machines: Sequence[Machine]) -> list[str]:
+    count = sum(len(machine.metrics) for machine in machines)
+    return [f"  Metrics    {count} pages for Prometheus: `emucluster metrics`"] if count else []
 
 
 def _balancers(balancers: Sequence[BalancerView]) -> list[str]:

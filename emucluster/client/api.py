@@ -151,6 +151,14 @@ class ApiClient:
         )
         return decode_json(self._connection.call(self._stub.Scale, request).json)
 
+    def evict(self, name: str, namespace: str = "default", *, uid: str = "") -> None:
+        """Delete a pod with its grace period, unless a PodDisruptionBudget is against it.
+
+        Raises NotFound, TooManyRequests with the budget's reason among its causes.
+        """
+        request = api_pb2.EvictRequest(namespace=namespace, name=name, uid=uid)
+        self._connection.call(self._stub.Evict, request)
+
     def watch(
         self, kinds: Sequence[str], *, after_version: int | None = None, timeout_s: float | None
     ) -> Iterator[Change | None]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from types import TracebackType
-from typing import Self
 
 import grpc
 
@@ -18,6 +16,7 @@ from emucluster.client.calls import (
     new_id,
     parse_address,
 )
+from emucluster.client.closing import Closing
 from emucluster.client.dial import Option, dial
 from emucluster.client.lab import Flows, LabClient
 from emucluster.client.load import Plan, Runner
@@ -26,15 +25,15 @@ from emucluster.client.targets import (
     Destination,
     gateway,
     parse_source,
-    parse_target,
     resolve,
 )
+from emucluster.core.routing.targets import parse_target
 
 BATCH_S = 0.5
 """Flow records are asked for about so often while calls run."""
 
 
-class Client:
+class Client(Closing):
     """Calls Services, pods and addresses as somebody who stands at `source`.
 
     An outside client has an address of its own, which it keeps until it is closed. A client with a
@@ -137,17 +136,6 @@ class Client:
         if self._outside is not None:
             self._outside.close()
             self._outside = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _flows_since(self, since_s: float) -> Flows:
         return self._lab.flows(since_s=since_s)

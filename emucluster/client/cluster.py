@@ -4,28 +4,30 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Sequence
-from types import TracebackType
+from pathlib import Path
 from typing import Any, Self, overload
 
 from emucluster.client.api import ApiClient, Applied
 from emucluster.client.caller import Client
+from emucluster.client.closing import Closing
+from emucluster.client.faults import Breaking
 from emucluster.client.inside import environment
 from emucluster.client.instances import find
-from emucluster.client.lab import Fault, Flows, LabClient, Machine, Status
+from emucluster.client.lab import Flows, LabClient, Machine, Status
 from emucluster.client.manifests import Source, load
 from emucluster.client.ready import NotReady, Readiness, wait_until
 from emucluster.core.addresses import Slice
-from emucluster.core.errors import NotFound, NotRunning, UsageError
-from emucluster.core.faults import check, parse_target
+from emucluster.core.errors import NotRunning, UsageError
 from emucluster.core.objects import Object
 from emucluster.core.objects.registry import resource, resource_of
-from emucluster.live.keeper.settings import ClusterRecord
+from emucluster.live.keeper.settings import KUBECONFIG_FILES, ClusterRecord
+from emucluster.live.keeper.warden import started_ticks
 
 DELETE_TIMEOUT_S = 120.0
 _GONE_POLL_S = 0.1
 
 
-class Session:
+class Session(Breaking, Closing):
     """A connection to a running cluster; closing it leaves the cluster running.
 
     `namespace` is where names are looked for that do not say otherwise. Every method raises
@@ -63,6 +65,12 @@ class Session:
     def name(self) -> str:
         return self.record.name
 
+    def kubeconfig(self, user: str = "admin") -> Path:
+        """The file that KUBECONFIG is to name, for `admin`, or for `view`, who may only read."""
+        if user not in KUBECONFIG_FILES:
+            raise UsageError(f"user: must be one of {', '.join(KUBECONFIG_FILES)}, got {user!r}")
+        return self.record.kubeconfig(user)
+
     @property
     def api(self) -> ApiClient:
         """The API server, typed."""
@@ -80,6 +88,16 @@ class Session:
     def status(self) -> Status:
         """Machines, faults and addresses as they really are."""
         return self.lab.status()
+
+    @property
+    def gone(self) -> str:
+        """Why the cluster is no more, in a line; empty: its keeper lives."""
+        record = self.record
+        if started_ticks(record.keeper_pid) == record.keeper_started:
+            return ""
+        return (
+            f'the cluster "{record.name}" is gone: its keeper (pid {record.keeper_pid}) has ended'
+        )
 
     def machines(self) -> tuple[Machine, ...]:
         """Nodes, load balancers, control plane and keeper as processes."""
@@ -176,6 +194,7 @@ class Session:
 
         That is: all Nodes and Pods are Ready, all Deployments available, LoadBalancer Services have
         their address, each node's proxy knows all this, and load balancers have healthy targets.
+        A Pod of a command without a readinessProbe is Ready as soon as it runs, listening or not.
 
         Args:
             timeout_s: raises NotReady with what is missing after this time.
@@ -199,7 +218,7 @@ class Session:
         Args:
             tail: only so many lines from the end; None means all.
             previous: of the container's last run before this one.
-            follow: go on with what comes, until closed.
+            follow: go on with what comes, until the container ends or it is closed.
         """
         return self.lab.logs(
             pod.removeprefix("pod/"),
@@ -230,36 +249,6 @@ class Session:
         """Flow records of all hosts; see LabClient.flows."""
         return self.lab.flows(since_s=since_s, address=address, limit=limit)
 
-    # Faults
-
-    def inject(self, kind: str, target: str, for_s: float | None = None) -> Fault:
-        """Put a fault upon a target and return it, once in force.
-
-        A crash of a pod or of the control plane is over at once, for they are restarted: its state
-        is "ended" when this returns.
-
-        Args:
-            kind: power-off, crash or freeze.
-            target: `node/NAME`, `pod/NAME`, `lb/SERVICE` or `control-plane`.
-            for_s: the target ends it after so many seconds; None: until cleared. Not for what is
-                over at once.
-
-        Raises UsageError for a fault that the target cannot have, NotFound.
-        """
-        check(kind, parse_target(target), for_s)
-        return self.lab.inject(kind, target, for_s)
-
-    def faults(self) -> list[Fault]:
-        """The faults that are in force."""
-        return [fault for fault in self.lab.faults() if fault.state == "in force"]
-
-    def clear_faults(self, id: str | None = None) -> list[Fault]:
-        """End one fault (raises NotFound), or all; returns those that it ended."""
-        cleared = self.lab.clear_faults(id)
-        if id is not None and not cleared:
-            raise NotFound(f'no fault "{id}" is in force')
-        return cleared
-
     # Its end
 
     def close(self) -> None:
@@ -268,17 +257,6 @@ class Session:
             if client is not None:
                 client.close()
         self._record = self._api = self._lab = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 class Cluster(Session):
@@ -295,7 +273,7 @@ class Cluster(Session):
         speed: divides configured durations such as leases and probe periods.
         name: None takes the first free of emu, emu-2, ...
         ray_address: a running Ray cluster to join; None starts a private one.
-        **more: as `emucluster up` takes them: bind, outside, stand_in, kube_proxy_mode.
+        **more: as `emucluster up` takes them: bind, outside, stand_in, kube_proxy_mode, fsync.
 
     Raises on entering: UsageError, PreflightFailed, NameTaken, Unreachable; nothing is left then.
     """
@@ -344,12 +322,7 @@ class Cluster(Session):
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_exception: object) -> None:
         self.stop()
 
 

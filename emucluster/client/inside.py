@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from emucluster.client.targets import Objects, gateway, node_address, parse_source
+from emucluster.client.targets import Objects, gateway, parse_source
 from emucluster.core.addresses import DNS_PORT, SERVICE_CIDR, Slice
 from emucluster.core.errors import NotFound, UsageError
 from emucluster.core.objects import Node, Pod
+from emucluster.core.routing.targets import node_address
 from emucluster.live.pods.inside import inside_environment
 
 

@@ -123,14 +123,21 @@ def _ours(path: Path) -> bool:
 def prepare_base() -> Path:
     """The base directory, of this user alone. Raises `ClusterError` if somebody else made it."""
     base = base_directories()[0]
-    try:
-        base.mkdir(mode=0o700, exist_ok=True)
-    except OSError as error:
-        raise ClusterError(f"{base}: {error.strerror}") from error
-    if not _ours(base):
-        raise ClusterError(f"{base} belongs to somebody else; remove it or set XDG_RUNTIME_DIR")
-    base.chmod(0o700)
-    return base
+    while True:
+        try:
+            with contextlib.suppress(FileExistsError):
+                base.mkdir(mode=0o700)
+            if not _ours(base) and os.path.lexists(base):
+                text = f"{base} belongs to somebody else; remove it or set XDG_RUNTIME_DIR"
+                raise ClusterError(text)
+            base.chmod(0o700)
+            return base
+        except FileNotFoundError as error:
+            # The last other cluster went, and took the directory along; or there is no parent.
+            if not base.parent.is_dir():
+                raise ClusterError(f"{base}: {error.strerror}") from error
+        except OSError as error:
+            raise ClusterError(f"{base}: {error.strerror}") from error
 
 
 def check_name(name: str) -> None:
@@ -191,11 +198,12 @@ def _appear(instance: Instance) -> NameClaim:
 
 def _fill(draft: Path, failed: contextlib.ExitStack) -> int:
     """Make the directory with its held lock and its token; `failed` closes the lock again."""
-    try:
-        draft.mkdir(mode=0o700)
-    except FileNotFoundError:  # the last other cluster went, and the base directory with it
-        prepare_base()
-        draft.mkdir(mode=0o700)
+    while True:
+        try:
+            draft.mkdir(mode=0o700)
+            break
+        except FileNotFoundError:  # the last other cluster went, and the base directory with it
+            prepare_base()
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     descriptor = os.open(draft / "lock", flags, 0o600)
     failed.callback(os.close, descriptor)
@@ -215,7 +223,11 @@ def _instances() -> Iterator[Instance]:
     for base in base_directories():
         if not _ours(base):
             continue
-        for entry in base.iterdir():
+        try:
+            entries = list(base.iterdir())
+        except FileNotFoundError:  # the last cluster went just now
+            continue
+        for entry in entries:
             if _NAME.fullmatch(entry.name) and entry.is_dir():
                 yield Instance(entry.name, entry)
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Generator, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from emucluster.client.connection import Connection
+from emucluster.client.fault_request import FaultRequest
+from emucluster.client.observations import Observations
 from emucluster.client.path import Address, Hop
+from emucluster.client.rig import Rig, rig_of
 from emucluster.core.errors import Unreachable
+from emucluster.core.faults.witness import End
 from emucluster.live.rpc.pb import lab_pb2, lab_pb2_grpc
 
 
@@ -17,10 +22,13 @@ class Machine:
     """A process of the cluster as it really is, which nobody in the cluster is told.
 
     Attributes:
-        kind: node, load-balancer, control-plane or keeper.
-        agent: host:port of its Agent; of the Api for the control plane.
+        kind: node, load-balancer, control-plane, keeper, or load-generator, which no fault hits.
+        agent: host:port of its Agent; Api of the control plane, Load of a load generator.
         host: the Ray host that it runs on.
         state: running, starting, stopped (by SIGSTOP; seen on the keeper's host only) or gone.
+        metrics: host:port of its Prometheus metrics, by component (`emucluster`, `kubelet`, ...).
+        started: when its process started, in clock ticks since boot; 0: not known.
+        ends: how often a process of it ended that no fault had ended.
     """
 
     name: str
@@ -31,6 +39,9 @@ class Machine:
     zone: str
     host: str
     state: str
+    metrics: Mapping[str, str] = field(default_factory=dict)
+    started: int = 0
+    ends: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +52,11 @@ class Fault:
         injected_s, ends_s: wall clock, seconds since the epoch; ends_s None: until cleared.
         mechanism: how it is done: `kernel filter`, `imitated`, `SIGKILL`, `SIGSTOP`, ...
         state: `in force` or `ended`.
+        params: of its kind, defaults filled in, durations in seconds.
+        peers: of a link: whose packets are hit as they arrive at the target.
+        follow: a target that restarts has it again (`identity`), or is rid of it (`instance`).
+        ended_by: `expiry`, `clear` or `target-gone`; empty while in force.
+        error: why it is still in force though it should be over; empty: it should not.
     """
 
     id: str
@@ -50,6 +66,11 @@ class Fault:
     ends_s: float | None
     mechanism: str
     state: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    peers: tuple[str, ...] = ()
+    follow: str = "identity"
+    ended_by: str = ""
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +88,7 @@ class Status:
     packing: str
     cloud: str
     speed: float
+    kubernetes: str
     api: str
     dns: str
     lab: str
@@ -88,6 +110,40 @@ class Flows:
 
     hops: tuple[Hop, ...]
     silent: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Witnessed:
+    """Somebody other than its target sees a fault.
+
+    Attributes:
+        by: as a target, e.g. `node/node-1`.
+        what: what it saw, in words.
+        at_s: wall clock.
+        seen: False: nobody sees it, and `what` says what they see instead, or why nobody can look.
+    """
+
+    by: str
+    what: str
+    at_s: float
+    seen: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What others than its target see of a fault that should be over.
+
+    Attributes:
+        end: `gone`, `there`, or `unknown`: nobody could tell.
+        by: as a target; empty where nobody looked.
+        what: in words.
+        at_s: wall clock.
+    """
+
+    end: End
+    by: str
+    what: str
+    at_s: float
 
 
 class OutsideAddress:
@@ -123,23 +179,36 @@ class LabClient:
         """What exists now."""
         return _status(self._connection.call(self._stub.Status, lab_pb2.StatusRequest()))
 
-    def inject(self, kind: str, target: str, for_s: float | None = None) -> Fault:
-        """Put a fault upon `target` for `for_s` seconds, or until cleared.
-
-        It is in force when this returns, or `ended` if it is over at once.
-        """
-        request = lab_pb2.FaultRequest(kind=kind, target=target)
-        if for_s is not None:
-            request.duration_s = for_s
+    def inject(self, wanted: FaultRequest) -> Fault:
+        """Put a fault upon its target; in force when this returns, or `ended` if over at once."""
+        request = lab_pb2.FaultRequest(
+            kind=wanted.kind,
+            target=wanted.target,
+            id=wanted.fault_id or "",
+            params=json.dumps(dict(wanted.params)).encode(),
+            peers=wanted.peers,
+            follow=wanted.follow,
+        )
+        if wanted.for_s is not None:
+            request.duration_s = wanted.for_s
+        if wanted.until_s is not None:
+            request.until_s = wanted.until_s
         return _fault(self._connection.call(self._stub.InjectFault, request))
 
     def faults(self) -> list[Fault]:
-        """All faults that are in force."""
+        """All faults that are in force, and those that ended lately."""
+        return self.held_faults()[0]
+
+    def held_faults(self) -> tuple[list[Fault], frozenset[str]]:
+        """As `faults`, and the names of the machines that did not tell theirs."""
         reply = self._connection.call(self._stub.ListFaults, lab_pb2.ListFaultsRequest())
-        return [_fault(fault) for fault in reply.faults]
+        return [_fault(fault) for fault in reply.faults], frozenset(reply.silent)
 
     def clear_faults(self, id: str | None = None) -> list[Fault]:
-        """End the fault `id`, or all; returns those that it ended."""
+        """End the fault `id`, or all; returns those that it ended.
+
+        One that could not be lifted is among them as it is: in force, with its `error`.
+        """
         request = lab_pb2.ClearFaultsRequest(id=id or "", all=id is None)
         reply = self._connection.call(self._stub.ClearFaults, request)
         return [_fault(fault) for fault in reply.faults]
@@ -181,6 +250,31 @@ class LabClient:
         for chunk in self._connection.stream(self._stub.Logs, request, timeout_s=timeout_s):
             yield chunk.data
 
+    def observe(self) -> Observations:
+        """What is so and what everybody believes: as it is now, then each change, until closed."""
+        return Observations(self._connection.watch(self._stub.Observe, lab_pb2.ObserveRequest()))
+
+    def witness(self, fault_id: str, *, timeout_s: float = 3.0) -> Witnessed | None:
+        """Who else than its target sees this fault now; None: nobody."""
+        found = self.looked_for(fault_id, timeout_s=timeout_s)
+        return found if found.seen else None
+
+    def looked_for(self, fault_id: str, *, timeout_s: float = 3.0) -> Witnessed:
+        """As `witness`; where nobody sees it, what they see instead."""
+        request = lab_pb2.WitnessRequest(fault_id=fault_id, timeout_s=timeout_s)
+        reply = self._connection.call(self._stub.Witness, request)
+        return Witnessed(reply.by, reply.what, reply.at_s, reply.seen)
+
+    def is_over(self, fault_id: str) -> Ending:
+        """Whether a fault that should be over is gone, as others than its target see it now."""
+        request = lab_pb2.WitnessRequest(fault_id=fault_id, over=True)
+        reply = self._connection.call(self._stub.Witness, request)
+        return Ending(reply.end, reply.by, reply.what, reply.at_s)
+
+    def rig(self, since_s: float = 0.0) -> Rig:
+        """What the processes took since then (wall clock), as far back as they remember."""
+        return rig_of(self._connection.call(self._stub.Rig, lab_pb2.RigRequest(since_s=since_s)))
+
     def open_client(self, label: str = "") -> OutsideAddress:
         """A new outside client: an address of its own, until closed."""
         request = lab_pb2.OpenClientRequest(label=label)
@@ -211,6 +305,7 @@ def _status(reply: Any) -> Status:
         packing=reply.packing,
         cloud=reply.cloud,
         speed=reply.speed,
+        kubernetes=reply.kubernetes,
         api=reply.api,
         dns=reply.dns,
         lab=reply.lab,
@@ -237,6 +332,9 @@ def _machine(machine: Any) -> Machine:
         zone=machine.zone,
         host=machine.host,
         state=machine.state,
+        metrics=dict(sorted(machine.metrics.items())),
+        started=machine.started,
+        ends=machine.ends,
     )
 
 
@@ -249,6 +347,11 @@ def _fault(fault: Any) -> Fault:
         ends_s=fault.ends_wall_s if fault.HasField("ends_wall_s") else None,
         mechanism=fault.mechanism,
         state=fault.state,
+        params=json.loads(fault.params or b"{}"),
+        peers=tuple(fault.peers),
+        follow=fault.follow or "identity",
+        ended_by=fault.ended_by,
+        error=fault.error,
     )
 
 

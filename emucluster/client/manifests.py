@@ -6,16 +6,18 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from emucluster.core.errors import UsageError
 from emucluster.core.objects import (
+    DaemonSet,
     Deployment,
     Object,
     ObjectMeta,
     Pod,
     PodSpec,
     ReplicaSet,
+    StatefulSet,
     manifest,
     replace,
 )
@@ -119,12 +121,12 @@ def _with_directory(obj: Object, directory: Path) -> Object:
     """The object, its pods told where the manifest stands if they take code from beside it."""
     if isinstance(obj, Pod) and _needs_directory(obj.spec):
         return replace(obj, metadata=_annotated(obj.metadata, directory))
-    if isinstance(obj, Deployment | ReplicaSet):
+    if isinstance(obj, DaemonSet | Deployment | ReplicaSet | StatefulSet):
         template = obj.spec.template
         if template is not None and _needs_directory(template.spec):
             metadata = _annotated(template.metadata or ObjectMeta(), directory)
-            spec = replace(obj.spec, template=replace(template, metadata=metadata))
-            return replace(obj, spec=spec)
+            changed = replace(template, metadata=metadata)
+            return cast(Object, replace(obj, spec=replace(obj.spec, template=changed)))
     return obj
 
 

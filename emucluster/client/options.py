@@ -35,6 +35,8 @@ class StartOptions:
         outside: names outside the cluster (of ExternalName Services) and the ADDR:PORT they are at.
         stand_in: `echo` runs echo in place of images that cannot run here.
         kube_proxy_mode: `rr` as IPVS, or `random` as iptables and nftables.
+        fsync: whether an answer of the API waits for the disk itself, so that what was acknowledged
+            survives a loss of power; without, it survives the death of every process.
         pods: how many pods are expected, for the estimate of memory only.
         ray_address: HOST:PORT of a Ray to join; None starts a private one on this machine.
         bind: with ray_address, the one address of this machine at which other machines reach what
@@ -50,6 +52,7 @@ class StartOptions:
     outside: Mapping[str, str] = field(default_factory=dict)
     stand_in: str | None = None
     kube_proxy_mode: str = "rr"
+    fsync: bool = False
     pods: int | None = None
     ray_address: str | None = None
     bind: str | None = None
@@ -59,6 +62,8 @@ class StartOptions:
         _one_of("cloud", self.cloud, CLOUDS)
         _one_of("packing", self.packing, PACKINGS)
         _one_of("kubeProxyMode", self.kube_proxy_mode, KUBE_PROXY_MODES)
+        if not isinstance(self.fsync, bool):
+            raise UsageError(f"fsync: must be true or false, got {self.fsync!r}")
         if self.stand_in is not None:
             _one_of("standIn", self.stand_in, STAND_INS)
         if self.pods is not None:
@@ -95,7 +100,17 @@ _YAML_NAMES = {
     "rayAddress": "ray_address",
     **{
         name: name
-        for name in ("name", "nodes", "zones", "cloud", "packing", "speed", "outside", "pods")
+        for name in (
+            "name",
+            "nodes",
+            "zones",
+            "cloud",
+            "packing",
+            "speed",
+            "outside",
+            "pods",
+            "fsync",
+        )
     },
     "bind": "bind",
 }
@@ -105,6 +120,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "zones": (int, list),
     "speed": (int, float),
     "outside": (dict,),
+    "fsync": (bool,),
 }
 
 
@@ -165,7 +181,7 @@ def _option(path: Path, key: Any) -> str:
 
 def _typed(path: Path, key: str, value: Any) -> Any:
     wanted = _TYPES.get(key, (str,))
-    if isinstance(value, bool) or not isinstance(value, wanted):
+    if (isinstance(value, bool) and wanted != (bool,)) or not isinstance(value, wanted):
         names = " or ".join(_WORDS[kind] for kind in wanted)
         raise UsageError(f"{path}: {key}: expected {names}, got {value!r}")
     if isinstance(value, dict):
@@ -176,6 +192,7 @@ def _typed(path: Path, key: str, value: Any) -> Any:
 
 
 _WORDS: dict[type, str] = {
+    bool: "true or false",
     int: "a whole number",
     float: "a number",
     str: "text",

@@ -15,6 +15,7 @@ from emucluster.core.addresses import (
     DNS_PORT,
     GATEWAY_PORT,
     HEALTHZ_PORT,
+    KUBE_API_PORT,
     LAB_PORT,
     TUNNEL_PORT,
 )
@@ -33,6 +34,7 @@ FILES_PER_ACTOR = 12
 NODE_PORTS = range(30000, 32768)
 FIXED_PORTS = {
     API_PORT: "the API",
+    KUBE_API_PORT: "the Kubernetes API",
     LAB_PORT: "the keeper",
     DNS_PORT: "DNS",
     AGENT_PORT: "the nodes' agents",

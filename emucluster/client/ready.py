@@ -10,7 +10,16 @@ from typing import Any
 from emucluster.client.api import ApiClient
 from emucluster.client.lab import AgentClient, LabClient, Machine
 from emucluster.core.errors import ClusterError, EmuclusterError
-from emucluster.core.objects import Deployment, EndpointSlice, Node, Object, Pod, Service
+from emucluster.core.objects import (
+    DaemonSet,
+    Deployment,
+    EndpointSlice,
+    Node,
+    Object,
+    Pod,
+    Service,
+    StatefulSet,
+)
 from emucluster.core.objects.registry import resource_of
 
 POLL_S = 0.1
@@ -35,7 +44,7 @@ def objects_missing(objects: Sequence[Object], *, with_cloud: bool) -> list[str]
     """Which objects are not ready yet, in words; pure.
 
     Args:
-        objects: Nodes, Deployments, Pods and Services; others are ready.
+        objects: Nodes, workloads, Pods and Services; others are ready.
         with_cloud: whether LoadBalancer Services will ever get an address.
     """
     return [f"{_title(obj)}: {why}" for obj in objects for why in _reasons(obj, with_cloud)]
@@ -86,15 +95,8 @@ def _reasons(obj: Object, with_cloud: bool) -> Iterator[str]:
     if isinstance(obj, Node):
         if _condition(obj.status.conditions, "Ready") != "True":
             yield "not Ready"
-    elif isinstance(obj, Deployment):
-        wanted = 1 if obj.spec.replicas is None else obj.spec.replicas
-        status = obj.status
-        if (status.observed_generation or 0) < (obj.metadata.generation or 0):
-            yield "not observed yet"
-        elif (status.updated_replicas or 0) < wanted or (status.available_replicas or 0) < wanted:
-            yield f"{status.available_replicas or 0} of {wanted} replicas available"
-        elif (status.replicas or 0) > (status.updated_replicas or 0):
-            yield "old replicas are still there"
+    elif isinstance(obj, DaemonSet | Deployment | StatefulSet):
+        yield from _workload_reasons(obj)
     elif isinstance(obj, Pod):
         gone = obj.metadata.deletion_timestamp or obj.status.phase == "Succeeded"
         if not gone and _condition(obj.status.conditions, "Ready") != "True":
@@ -103,6 +105,37 @@ def _reasons(obj: Object, with_cloud: bool) -> Iterator[str]:
         balancer = obj.status.load_balancer
         if balancer is None or not balancer.ingress:
             yield "no address from the cloud yet"
+
+
+def _workload_reasons(obj: DaemonSet | Deployment | StatefulSet) -> Iterator[str]:
+    """What `kubectl rollout status` would wait for."""
+    if (obj.status.observed_generation or 0) < (obj.metadata.generation or 0):
+        yield "not observed yet"
+    elif isinstance(obj, DaemonSet):
+        wanted, available = obj.status.desired_number_scheduled, obj.status.number_available or 0
+        if available < wanted:
+            yield f"{available} of {wanted} pods available"
+        elif obj.spec.update_strategy.type != "OnDelete" and (
+            (obj.status.updated_number_scheduled or 0) < wanted
+        ):
+            yield "old pods are still there"
+    elif isinstance(obj, StatefulSet):
+        wanted = 1 if obj.spec.replicas is None else obj.spec.replicas
+        available = obj.status.available_replicas or 0
+        rolling = obj.spec.update_strategy.rolling_update
+        held_back = (rolling.partition if rolling else None) or 0
+        if available < wanted:
+            yield f"{available} of {wanted} replicas available"
+        elif obj.spec.update_strategy.type != "OnDelete" and (
+            (obj.status.updated_replicas or 0) < wanted - held_back
+        ):
+            yield "old replicas are still there"
+    else:
+        wanted, status = 1 if obj.spec.replicas is None else obj.spec.replicas, obj.status
+        if (status.updated_replicas or 0) < wanted or (status.available_replicas or 0) < wanted:
+            yield f"{status.available_replicas or 0} of {wanted} replicas available"
+        elif (status.replicas or 0) > (status.updated_replicas or 0):
+            yield "old replicas are still there"
 
 
 def _why(pod: Pod) -> str:
@@ -124,15 +157,27 @@ def _title(obj: Object) -> str:
 
 
 class Readiness:
-    """Looks at the objects, then at what nodes and load balancers have learnt of them."""
+    """Looks at the objects, then at what nodes and load balancers have learnt of them.
+
+    Args:
+        of_balancer: why a load balancer is not ready yet, from what it tells of itself; None:
+            `balancer_lag`.
+    """
 
     def __init__(
-        self, api: ApiClient, lab: LabClient, token: str, *, namespace: str | None
+        self,
+        api: ApiClient,
+        lab: LabClient,
+        token: str,
+        *,
+        namespace: str | None,
+        of_balancer: Callable[[dict[str, Any]], str] | None = None,
     ) -> None:
         self._api = api
         self._lab = lab
         self._token = token
         self._namespace = namespace
+        self._of_balancer = of_balancer or balancer_lag
         self._with_cloud = lab.status().cloud != "none"
         self._behind: dict[str, Machine] | None = None
         self._version = 0
@@ -141,7 +186,7 @@ class Readiness:
         """What is not ready yet, in words."""
         if self._behind is None:
             objects: list[Object] = self._api.list("Node")
-            for kind in ("Deployment", "Pod", "Service"):
+            for kind in ("DaemonSet", "Deployment", "StatefulSet", "Pod", "Service"):
                 objects += self._api.list(kind, self._namespace)
             if left := objects_missing(objects, with_cloud=self._with_cloud):
                 return left
@@ -169,7 +214,7 @@ class Readiness:
             agent.close()
         if machine.kind == "node":
             return node_lag(facts, self._version)
-        return balancer_lag(facts)
+        return self._of_balancer(facts)
 
 
 def node_lag(facts: dict[str, Any], version: int) -> str:

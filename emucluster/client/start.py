@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from emucluster.client import instances, preflight
 from emucluster.client.instances import NameClaim
 from emucluster.client.options import StartOptions
 from emucluster.client.slices import SliceClaim, claim_slice
+from emucluster.core.addresses import CONTROL_PLANES, Slice
 from emucluster.core.errors import ClusterError, UsageError
 from emucluster.live.keeper import warden
 from emucluster.live.keeper.environment import keeper_environment
@@ -179,6 +181,7 @@ def _settings(
         directory=str(name.instance.directory),
         ray_directory=str(ray_directory),
         slice=slice_.index,
+        control_plane=Slice(slice_.index).control_plane(secrets.randbelow(CONTROL_PLANES)),
         nodes=options.nodes,
         zones=options.zone_names,
         cloud=options.cloud,
@@ -187,6 +190,7 @@ def _settings(
         outside=dict(options.outside),
         stand_in=options.stand_in,
         kube_proxy_mode=options.kube_proxy_mode,
+        fsync=options.fsync,
         version=__version__,
         ray_address=options.ray_address,
         bind=options.bind,

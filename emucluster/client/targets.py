@@ -6,10 +6,9 @@ with the reason and what to do instead.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import AddressValueError, IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from typing import Literal, Protocol
 
 from emucluster.client.path import Address
@@ -22,6 +21,15 @@ from emucluster.core.addresses import (
 )
 from emucluster.core.errors import NoRoute, NotFound, UsageError
 from emucluster.core.objects import EndpointSlice, Event, Node, Object, Pod, Service, ServicePort
+from emucluster.core.routing.targets import (
+    Target,
+    ipv4,
+    node_address,
+    node_port,
+    pod_port,
+    service_port,
+)
+from emucluster.experiment.topology import natural
 
 INSIDE = "use --from pod/NAME"
 
@@ -43,16 +51,6 @@ class Source:
 
     def __str__(self) -> str:
         return f"{self.kind}/{self.name}" if self.name else self.kind
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What was asked for. `port` is a number or a port's name, empty for the first port."""
-
-    kind: Literal["service", "pod", "host"]
-    name: str
-    port: str
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,24 +86,6 @@ def parse_source(text: str) -> Source:
     raise UsageError(f'a client is at "outside", "pod/NAME" or "node/NAME", not at "{text}"')
 
 
-def parse_target(text: str) -> Target:
-    """`service/NAME[:PORT]`, `pod/NAME[:PORT]` or `HOST:PORT`. Raises UsageError."""
-    kind, slash, rest = text.partition("/")
-    name, colon, port = (rest if slash else text).rpartition(":")
-    if not colon:
-        name, port = (rest if slash else text), ""
-    if name and not (colon and not port):
-        if slash and kind in ("service", "services", "svc"):
-            return Target("service", name, port, text)
-        if slash and kind in ("pod", "pods", "po"):
-            return Target("pod", name, port, text)
-        if not slash and port.isdigit() and 0 < int(port) < 65536:
-            return Target("host", name, port, text)
-    raise UsageError(
-        f'a target is "service/NAME[:PORT]", "pod/NAME[:PORT]" or "HOST:PORT", not "{text}"'
-    )
-
-
 def gateway(source: Source, objects: Objects, namespace: str) -> Address:
     """The gateway of a client inside: of the pod or the node that it stands with."""
     if source.kind == "node":
@@ -136,7 +116,7 @@ def resolve(
     if not isinstance(service, Service):
         raise NotFound.of("services", target.name)
     if node:
-        return _node_port(target, service, _node(objects, node))
+        return Destination(target.text, (node_port(target, service, _node(objects, node)),))
     if source.kind == "outside":
         return _from_outside(target, service, objects)
     return _from_inside(target, service, objects)
@@ -165,7 +145,7 @@ def _from_outside(target: Target, service: Service, objects: Objects) -> Destina
         nodes = sorted(_nodes(objects), key=lambda node: natural(node.metadata.name))
         if not nodes:
             raise NoRoute(target.text, "the cluster has no nodes")
-        return _node_port(target, service, nodes[0])
+        return Destination(target.text, (node_port(target, service, nodes[0]),))
     raise NoRoute(
         target.text,
         f"is of type ClusterIP: {spec.cluster_ip} has no address outside the cluster; "
@@ -179,7 +159,7 @@ def _load_balancer(target: Target, service: Service, objects: Objects) -> Destin
     addresses = [entry.ip for entry in ingress if entry.ip]
     if not addresses:
         raise NoRoute(target.text, f"EXTERNAL-IP is <pending>: {_why_pending(service, objects)}")
-    port = _service_port(target, service)
+    port = service_port(target, service)
     return Destination(target.text, tuple((ip, port.port) for ip in addresses))
 
 
@@ -198,13 +178,6 @@ def _why_pending(service: Service, objects: Objects) -> str:
     return f"{newest.message}; use --node NAME for its node port"
 
 
-def _node_port(target: Target, service: Service, node: Node) -> Destination:
-    port = _service_port(target, service)
-    if not port.node_port:
-        raise NoRoute(target.text, f"is of type {service.spec.type}: it has no node port")
-    return Destination(target.text, ((node_address(node), port.node_port),))
-
-
 # --- from inside ---------------------------------------------------------------------------------
 
 
@@ -213,7 +186,7 @@ def _from_inside(target: Target, service: Service, objects: Objects) -> Destinat
     host = f"{service.metadata.name}.{service.metadata.namespace}.svc.{CLUSTER_DOMAIN}"
     if spec.type == "ExternalName":
         return Destination(target.text, name=f"{host}:{_external_port(target, service)}")
-    port = _service_port(target, service)
+    port = service_port(target, service)
     if spec.cluster_ip == "None":
         return _headless(target, service, port, objects)
     if not spec.cluster_ip:
@@ -225,7 +198,7 @@ def _external_port(target: Target, service: Service) -> str:
     if target.port.isdigit():
         return target.port
     if service.spec.ports:
-        return str(_service_port(target, service).port)
+        return str(service_port(target, service).port)
     raise UsageError(f"{target.text} names no port and {service.metadata.name} has none: add :PORT")
 
 
@@ -254,18 +227,11 @@ def _to_pod(target: Target, source: Source, pod: Pod) -> Destination:
             f"has the address {pod.status.pod_ip or '<none>'}, which exists only inside the "
             f"cluster; {INSIDE}, or put a Service of type NodePort or LoadBalancer before it",
         )
-    ports = [port for container in pod.spec.containers for port in container.ports]
-    chosen = [p.container_port for p in ports if target.port in ("", p.name)]
-    if target.port.isdigit():
-        chosen = [int(target.port)]
-    if not chosen:
-        known = ", ".join(p.name or str(p.container_port) for p in ports) or "none"
-        raise UsageError(f'{target.text}: no container port "{target.port}"; it has: {known}')
-    return Destination(target.text, ((_pod_ip(pod, target.text), chosen[0]),))
+    return Destination(target.text, ((_pod_ip(pod, target.text), pod_port(target, pod)),))
 
 
 def _host(target: Target, source: Source) -> Destination:
-    address = _ipv4(target.name)
+    address = ipv4(target.name)
     if source.kind == "outside":
         if address is None:
             raise NoRoute(
@@ -282,28 +248,6 @@ def _host(target: Target, source: Source) -> Destination:
 
 
 # --- parts ---------------------------------------------------------------------------------------
-
-
-def node_address(node: Node) -> str:
-    """The address at which a node's NodePorts answer."""
-    found = [a.address for a in node.status.addresses if a.type == "InternalIP"]
-    if not found:
-        raise NoRoute(f"node/{node.metadata.name}", "has no address yet: it never registered")
-    return found[0]
-
-
-def natural(name: str) -> list[tuple[int, str]]:
-    """Sorts node-2 before node-10."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
-
-
-def _service_port(target: Target, service: Service) -> ServicePort:
-    ports = service.spec.ports
-    for port in ports:
-        if target.port in ("", port.name, str(port.port)):
-            return port
-    known = ", ".join(f"{p.port} ({p.name})" if p.name else str(p.port) for p in ports) or "none"
-    raise UsageError(f'{target.text}: the Service has no port "{target.port}"; it has: {known}')
 
 
 def _pod(objects: Objects, name: str, namespace: str) -> Pod:
@@ -332,13 +276,6 @@ def _nodes(objects: Objects) -> list[Node]:
 
 def _numeric(address: Address) -> tuple[int, int]:
     return int(IPv4Address(address[0])), address[1]
-
-
-def _ipv4(text: str) -> IPv4Address | None:
-    try:
-        return IPv4Address(text)
-    except AddressValueError:
-        return None
 
 
 def _version(obj: Object) -> int:

@@ -10,6 +10,8 @@ from ipaddress import IPv4Address, IPv4Network
 
 SLICES = 8
 NODES_MAX = 1000
+CONTROL_PLANES = 126 * 254
+"""Addresses of a slice that its control plane may have."""
 
 SERVICE_CIDR = "10.96.0.0/12"
 KUBERNETES_SERVICE_IP = "10.96.0.1"
@@ -17,11 +19,19 @@ DNS_SERVICE_IP = "10.96.0.10"
 POD_RANGE = "127.32.0.0/11"
 """All slices' pods; EndpointSlices may hold these loopback addresses, and no others."""
 
-API_PORT = 6443
+KUBE_API_PORT = 6443
+"""HTTPS: for kubectl and the clients of Kubernetes."""
+API_PORT = 7444
+"""gRPC: for nodes, our own command line and Python."""
 LAB_PORT = 7443
 DNS_PORT = 1053
 AGENT_PORT = 10250
 HEALTHZ_PORT = 10256
+PROXY_METRICS_PORT = 10249
+"""kube-proxy's metrics."""
+KUBELET_READ_ONLY_PORT = 10255
+METRICS_PORT = 9464
+"""What the machine room tells of a machine, whatever state that is in."""
 TUNNEL_PORT = 6081
 GATEWAY_PORT = 15001
 
@@ -42,8 +52,8 @@ def node_gateway(address: str, pod_cidr: str) -> str:
 class Slice:
     """The addresses of one cluster; `index` is 0 to 7.
 
-    Nodes 127.(16+i).0.0/16, pods 127.(32+4i).0.0/14, outside clients 127.(224+i).0.0/16,
-    load balancers 127.(240+i).0.0/16.
+    Nodes 127.(16+i).0.0/16 from below, and in its upper half the control plane; pods
+    127.(32+4i).0.0/14, outside clients 127.(224+i).0.0/16, load balancers 127.(240+i).0.0/16.
     """
 
     index: int
@@ -77,9 +87,16 @@ class Slice:
     def outside_clients(self) -> IPv4Network:
         return IPv4Network(f"127.{224 + self.index}.0.0/16")
 
-    @property
-    def control_plane(self) -> str:
-        return f"127.{16 + self.index}.255.1"
+    def control_plane(self, number: int) -> str:
+        """The control plane of a cluster whose draw is `number`, from 0 to CONTROL_PLANES - 1.
+
+        Clients of Kubernetes keep for hours what they learned of a server, by its address and
+        port, so that a cluster must not be where another one was. Nodes' addresses end at
+        127.x.3.232; the last 256 are for `keeper`.
+        """
+        if not 0 <= number < CONTROL_PLANES:
+            raise ValueError(f"control plane: must be between 0 and {CONTROL_PLANES - 1}")
+        return f"127.{16 + self.index}.{128 + number // 254}.{1 + number % 254}"
 
     @property
     def keeper(self) -> str:

@@ -1,8 +1,9 @@
 """How `--speed` acts: it divides configured durations at the door, and nothing else.
 
 Divided: lease, grace and monitor periods, probe and health-check periods and time-outs, eviction
-rates and tolerationSeconds, drain times. Never divided: the clock that stamps objects, deadlines,
-back-off, preStop, termination grace, DNS TTL, affinity and idle time-outs.
+rates and tolerationSeconds, drain times, and how often Events of one object may be written. Never
+divided: the clock that stamps objects, deadlines, back-off, preStop, termination grace, DNS TTL,
+affinity and idle time-outs.
 """
 
 from dataclasses import dataclass

@@ -12,10 +12,15 @@
     │   ├── Unauthorized        401
     │   ├── Forbidden           403
     │   ├── NotFound            404
+    │   ├── MethodNotAllowed    405
+    │   ├── NotAcceptable       406
     │   ├── AlreadyExists       409
     │   ├── Conflict            409
     │   ├── Gone                410
+    │   ├── TooLarge            413
+    │   ├── UnsupportedMediaType 415
     │   ├── Invalid             422
+    │   ├── TooManyRequests     429
     │   ├── InternalError       500
     │   ├── ServiceUnavailable  503
     │   └── Timeout             504
@@ -112,10 +117,12 @@ class ApiError(EmuclusterError):
         message: the text kubectl shows after `Error from server (NotFound): `.
         causes: for Invalid and BadRequest, one for each field at fault.
         details: kind, group, name and uid of the object meant, as far as known.
+        retry_after_s: when to try again, where trying again may help.
     """
 
     code: ClassVar[int] = 500
     reason: ClassVar[str] = ""
+    retry_after_s: int = 0
 
     def __init__(
         self,
@@ -149,8 +156,9 @@ class Forbidden(ApiError):
 
     @classmethod
     def of(cls, resource: str, name: str, why: str) -> Forbidden:
-        """`resource` as `pods` or `deployments.apps`."""
-        return cls(f'{resource} "{name}" is forbidden: {why}', details=_of(resource, name))
+        """`resource` as `pods` or `deployments.apps`; `name` may be empty."""
+        which = f'{resource} "{name}"' if name else resource
+        return cls(f"{which} is forbidden: {why}", details=_of(resource, name))
 
 
 class NotFound(ApiError):
@@ -161,6 +169,31 @@ class NotFound(ApiError):
     @classmethod
     def of(cls, resource: str, name: str) -> NotFound:
         return cls(f'{resource} "{name}" not found', details=_of(resource, name))
+
+
+class MethodNotAllowed(ApiError):
+    """The resource exists and does not take this verb."""
+
+    code, reason = 405, "MethodNotAllowed"
+
+    def __init__(
+        self,
+        message: str = "the server does not allow this method on the requested resource",
+        causes: Sequence[Cause] = (),
+        *,
+        details: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message, causes, details=details)
+
+
+class NotAcceptable(ApiError):
+    """Nothing that can be answered is among the media types that the client takes."""
+
+    code, reason = 406, "NotAcceptable"
+
+    @classmethod
+    def of(cls, accepted: Sequence[str]) -> NotAcceptable:
+        return cls(f"only the following media types are accepted: {', '.join(accepted)}")
 
 
 class AlreadyExists(ApiError):
@@ -189,9 +222,39 @@ class Conflict(ApiError):
 
 
 class Gone(ApiError):
-    """The events after this resourceVersion are no longer held; list again."""
+    """What is wanted of the past is no longer held; list again.
+
+    Attributes:
+        continue_: for a list whose next page is no longer held: the token that goes on without
+            being consistent.
+    """
 
     code, reason = 410, "Expired"
+    continue_: str = ""
+
+
+class TooLarge(ApiError):
+    """The body is larger than the server reads."""
+
+    code, reason = 413, "RequestEntityTooLarge"
+
+    @classmethod
+    def of(cls, limit: int) -> TooLarge:
+        """`limit` in bytes."""
+        return cls(f"Request entity too large: limit is {limit}")
+
+
+class UnsupportedMediaType(ApiError):
+    """The body is in a format that is not read here."""
+
+    code, reason = 415, "UnsupportedMediaType"
+
+    @classmethod
+    def of(cls, accepted: Sequence[str]) -> UnsupportedMediaType:
+        return cls(
+            "the body of the request was in an unknown format - accepted media types include: "
+            + ", ".join(accepted)
+        )
 
 
 class Invalid(ApiError):
@@ -205,6 +268,23 @@ class Invalid(ApiError):
         texts = list(dict.fromkeys(str(cause) for cause in causes))
         listed = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
         return cls(f'{kind} "{name}" is invalid: {listed}', causes, details=_of(kind, name))
+
+
+class TooManyRequests(ApiError):
+    """Not now; `retry_after_s` tells when to try again."""
+
+    code, reason = 429, "TooManyRequests"
+
+    def __init__(
+        self,
+        message: str = "Too many requests, please try again later.",
+        causes: Sequence[Cause] = (),
+        *,
+        details: Mapping[str, str] | None = None,
+        retry_after_s: int = 1,
+    ) -> None:
+        super().__init__(message, causes, details=details)
+        self.retry_after_s = retry_after_s
 
 
 class InternalError(ApiError):
@@ -240,10 +320,15 @@ _CLASSES: tuple[type[ApiError], ...] = (
     Unauthorized,
     Forbidden,
     NotFound,
+    MethodNotAllowed,
+    NotAcceptable,
     AlreadyExists,
     Conflict,
     Gone,
+    TooLarge,
+    UnsupportedMediaType,
     Invalid,
+    TooManyRequests,
     InternalError,
     ServiceUnavailable,
     Timeout,
@@ -256,18 +341,23 @@ def to_status(error: ApiError) -> bytes:
     details: dict[str, Any] = dict(error.details)
     if error.causes:
         details["causes"] = [
-            {"reason": c.reason, "message": c.message, "field": c.field} for c in error.causes
+            {"reason": c.reason, "message": c.message} | ({"field": c.field} if c.field else {})
+            for c in error.causes
         ]
+    continue_ = error.continue_ if isinstance(error, Gone) else ""
+    if error.retry_after_s:
+        details["retryAfterSeconds"] = error.retry_after_s
     status: dict[str, Any] = {
         "kind": "Status",
         "apiVersion": "v1",
-        "metadata": {},
+        "metadata": {"continue": continue_} if continue_ else {},
         "status": "Failure",
         "message": error.message,
         "reason": error.reason,
         "code": error.code,
     }
-    if details:
+    if details or isinstance(error, NotFound):
+        # As upstream's have them always, kubectl debug looks into those of a 404 without asking.
         status["details"] = details
     return json.dumps(status).encode()
 
@@ -282,8 +372,11 @@ def from_status(data: bytes) -> ApiError:
         Cause(c.get("field", ""), c.get("reason", ""), c.get("message", ""))
         for c in details.pop("causes", ())
     )
+    retry_after_s = int(details.pop("retryAfterSeconds", 0))
     cls = _BY_REASON.get(status.get("reason", ""), InternalError)
-    return cls(str(status.get("message", "")), causes, details=details)
+    error = cls(str(status.get("message", "")), causes, details=details)
+    error.retry_after_s = retry_after_s
+    return error
 
 
 # --- traffic -------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from emucluster.experiment.measures.spread import spread
 from emucluster.experiment.plan import Plan, scale
 from emucluster.experiment.reading import to_tree
 from emucluster.experiment.result import GroupPhase, GroupRun, RunResult, Trial
-from emucluster.experiment.rig import Environment, saturation_reasons
+from emucluster.experiment.rig import Environment, saturation_reasons, unknown_reasons
 from emucluster.experiment.spec import Experiment
 from emucluster.experiment.stats import Distribution, distribution
 from emucluster.experiment.verdict import Overall, overall
@@ -43,10 +43,20 @@ def trial_result(
         clean: whether every target was seen without faults; None: nobody looked.
         invalid_reasons: the ledger's and the runner's; those of a saturated machine are added.
     """
-    reasons = [*invalid_reasons, *saturation_reasons(environment, history)]
-    verdicts = judge_all(experiment.hypotheses, history, divisor=scale(experiment), clean=clean)
+    doubts = [*invalid_reasons, *unknown_reasons(experiment, environment, history)]
+    limits = saturation_reasons(experiment, environment, history)
+    reasons = [*doubts, *limits]
+    verdicts = judge_all(
+        experiment.hypotheses,
+        history,
+        divisor=scale(experiment),
+        clean=clean,
+        unmeasured=environment.noise_unmeasured,
+    )
     services = sorted({call.service for call in history.calls if call.service})
     duration_s = history.end_s - history.start_s
+    names = [group.name for group in experiment.workload]
+    groups = sorted(history.groups, key=lambda name: names.index(name) if name in names else 999)
     outages = [outage_of_service(history, service) for service in services]
     return Trial(
         number=number,
@@ -55,14 +65,15 @@ def trial_result(
         phases=history.phases,
         duration_s=duration_s,
         configured_s=duration_s * experiment.cluster.speed,
-        groups=tuple(row for group in history.groups for row in _group_phases(history, group)),
-        runs=tuple(_group_run(history, group) for group in history.groups),
+        groups=tuple(row for group in groups for row in _group_phases(history, group)),
+        runs=tuple(_group_run(history, group) for group in groups),
         services=tuple(outage for outage in outages if outage is not None),
         faults=tuple(history.faults),
         verdicts=tuple(verdicts),
         invalid_reasons=tuple(reasons),
         clean=clean,
         overall=overall(verdicts, reasons),
+        limited=bool(limits) and not doubts,
     )
 
 
@@ -83,11 +94,26 @@ def run_result(
         experiment=to_tree(experiment),
         environment=environment,
         trials=tuple(trials),
-        overall=overall_of_trials([trial.overall for trial in trials]),
+        overall=overall_of_trials([trial.overall for trial in counted(trials, experiment)]),
         rerun=rerun,
         started_s=started_s,
         distributions=distributions(trials, seed=seed),
     )
+
+
+def repeats(limited: int, experiment: Experiment) -> int:
+    """How many trials are run beyond those asked for, after `limited` of them were so.
+
+    At most half as many again: a machine that is too slow for more is too slow. One trial alone is
+    never repeated, for whoever asked for it sees at once what it came to.
+    """
+    return min(limited, experiment.trials // 2)
+
+
+def counted(trials: Sequence[Trial], experiment: Experiment) -> Sequence[Trial]:
+    """The trials that decide: without those limited by the emulator, if all were repeated."""
+    told = [trial for trial in trials if not trial.limited]
+    return told if len(told) >= experiment.trials else trials
 
 
 def overall_of_trials(found: Sequence[Overall]) -> Overall:

@@ -13,10 +13,12 @@ class NumberChange(Struct, frozen=True, kw_only=True):
     """A number in both runs; None where a run does not have it.
 
     Attributes:
+        kind: of the hypothesis whose value it is; empty for other numbers.
         is_clear: the intervals of the two do not meet; False where there is none to tell by.
     """
 
     name: str
+    kind: str = ""
     before: float | None
     after: float | None
     is_clear: bool
@@ -38,6 +40,7 @@ class Diff(Struct, frozen=True, kw_only=True):
         same_hypotheses: the same questions, text for text.
         settings: fields of the experiments that differ, as `path: before -> after`.
         numbers: all that both have, `verdicts` likewise, changed or not.
+        trials: of the run that has fewer.
     """
 
     before: Overall
@@ -47,6 +50,7 @@ class Diff(Struct, frozen=True, kw_only=True):
     settings: tuple[str, ...]
     verdicts: tuple[VerdictChange, ...]
     numbers: tuple[NumberChange, ...]
+    trials: int = 1
 
     @property
     def is_worse(self) -> bool:
@@ -64,6 +68,7 @@ def diff(before: RunResult, after: RunResult) -> Diff:
         settings=tuple(_settings("", before.experiment, after.experiment)),
         verdicts=_verdicts(before, after),
         numbers=_numbers(before, after),
+        trials=min(len(before.trials), len(after.trials)),
     )
 
 
@@ -82,7 +87,7 @@ def _settings(path: str, before: object, after: object) -> list[str]:
 
 
 def _short(value: object) -> str:
-    text = "none" if value is None else str(value)
+    text = "none" if value is None else str(value) or "empty"
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
@@ -103,12 +108,14 @@ def _answers(result: RunResult) -> dict[str, Answer]:
 
 def _numbers(before: RunResult, after: RunResult) -> tuple[NumberChange, ...]:
     names = dict.fromkeys([*before.distributions, *after.distributions])
+    kinds = {f"verdict/{v.name}": v.kind for _, v in (*before.verdicts, *after.verdicts)}
     found: list[NumberChange] = []
     for name in names:
         old, new = before.distributions.get(name), after.distributions.get(name)
         found.append(
             NumberChange(
                 name=name,
+                kind=kinds.get(name, ""),
                 before=old.median if old else None,
                 after=new.median if new else None,
                 is_clear=_apart(_interval(before, name), _interval(after, name)),

@@ -35,19 +35,23 @@ class CallRecord(Struct, frozen=True, kw_only=True, gc=False):
     """One call, as its client saw it; also a row of the Parquet file.
 
     Attributes:
-        group, client: of the workload; clients of a group are numbered from 0.
+        group: the client group.
+        client: which of the group's clients, from 0.
         id: unique in the run; the server is told it.
         intended_s: when it was due. Latency counts from here (no coordinated omission).
         started_s: when the client began; at or after `intended_s`.
         ended_s: when it had the reply or the failure; None: still open when the run ended.
         status: gRPC status name, or `NOT_STARTED`.
+        outcome: `ok`; `failed`: definitely not executed; `unknown`: it may have been executed.
         pod, node, zone: who answered; empty when nobody did. `pod` as NAMESPACE/NAME.
         connection: id of the connection it went by; empty: none came about.
-        connection_opened_s: when that was established.
-        attempts: how many times the client's library sent it; 0: not known.
+        connection_opened_s: when that was established; None: none came about.
+        attempts: how many times the client's library had sent it when it was answered, by the
+            server's account (1: no retry); 0: not known, as of every call without an answer.
         request_bytes, reply_bytes: payload.
         service: NAMESPACE/NAME of the Service that was called; empty: none.
-        phase: filled in by `History`, empty in what generators write.
+        error: why it did not succeed, in words; empty: it did.
+        phase: in which it was due; filled in by `History`, empty in what generators write.
     """
 
     group: str
@@ -84,10 +88,27 @@ class FaultRecord(Struct, frozen=True, kw_only=True):
     """What became of one planned fault; None where it did not come to that.
 
     Attributes:
-        fault: the name that its spec has in the experiment; `id` is of this one target.
-        observed_by: who else than the target saw it in force; `observed_what` in words.
+        id: of this fault on this one target, unique in the plan.
+        fault: the name that its spec has in the experiment.
+        kind: of the fault.
+        target: who was hit.
+        peers: of a link, whose packets are hit as they arrive at `target`; else empty.
+        is_operation: something that is done through the API rather than a fault.
+        planned_s: when it was to begin; None: when its trigger says so.
+        asked_s: when its target was first asked for it.
+        acknowledged_s: when the target said that it has it.
+        observed_s: when somebody else than the target saw it in force.
+        observed_by: who that was.
+        observed_what: what they saw, in words.
+        unwitnessed: why nobody but the clients' own calls can tell that it is in force; empty:
+            others look for it.
         mechanism: how it was done, e.g. `kernel filter` or `imitated`.
+        ended_s: when it was over.
         ended_by: `expiry`, `clear`, `target-gone` or `refused`.
+        clean_s: when its target said that it has it no more.
+        gone_s: when somebody else than the target saw that it was over; None: nobody did.
+        gone_by: who looked whether it is over.
+        gone_what: what that showed, or why nobody could tell.
         error: why it was refused.
     """
 
@@ -95,6 +116,7 @@ class FaultRecord(Struct, frozen=True, kw_only=True):
     fault: str
     kind: str
     target: str
+    peers: tuple[str, ...] = ()
     is_operation: bool = False
     planned_s: float | None = None
     asked_s: float | None = None
@@ -102,10 +124,14 @@ class FaultRecord(Struct, frozen=True, kw_only=True):
     observed_s: float | None = None
     observed_by: str = ""
     observed_what: str = ""
+    unwitnessed: str = ""
     mechanism: str = ""
     ended_s: float | None = None
     ended_by: str = ""
     clean_s: float | None = None
+    gone_s: float | None = None
+    gone_by: str = ""
+    gone_what: str = ""
     error: str = ""
 
     @property
@@ -119,9 +145,12 @@ class BeliefRecord(Struct, frozen=True, kw_only=True):
     """From `at_s` on, an observer holds this of a subject, until its next record of it.
 
     Attributes:
-        observer: its kind; `where` is its name: node-1 for a kube-proxy, NAMESPACE/NAME for a load
-            balancer, empty where there is only one.
+        at_s: from when on.
+        observer: of which kind it is.
         subject: `node/NAME` or `pod/NAMESPACE/NAME`.
+        state: `in`: takes traffic, ready, healthy, alive; `out`: not so.
+        where: the observer's name: node-1 for a kube-proxy, NAMESPACE/NAME for a load balancer,
+            empty where there is only one.
         service: NAMESPACE/NAME where the belief is about membership of it.
         word: in the observer's own words: `Unknown`, `unhealthy`, `ready=false`.
     """
@@ -139,10 +168,12 @@ class TruthRecord(Struct, frozen=True, kw_only=True):
     """From `at_s` on, the subject really is so.
 
     Attributes:
+        at_s: from when on.
         subject: `node/NAME` or `pod/NAMESPACE/NAME`.
-        services: NAMESPACE/NAME of those that a pod belongs to.
-        node, zone: where the subject is.
+        state: `degraded`: it is there and does not do all that it should.
         why: the fault's name, `started`, `deleted`.
+        node, zone: where the subject is.
+        services: NAMESPACE/NAME of those that a pod belongs to.
     """
 
     at_s: float
@@ -158,6 +189,8 @@ class Execution(Struct, frozen=True, kw_only=True, gc=False):
     """A pod's own memory of a call that it executed.
 
     Attributes:
+        call_id: of the call.
+        pod: NAMESPACE/NAME of who executed it.
         count: how often this pod executed it.
     """
 
@@ -167,7 +200,13 @@ class Execution(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class PhaseSpan(Struct, frozen=True, kw_only=True):
-    """When a phase was, its end not included."""
+    """When a phase was, its end not included.
+
+    Attributes:
+        phase: its name.
+        start_s: when it began.
+        end_s: when the next one began, or the run ended.
+    """
 
     phase: Phase
     start_s: float

@@ -6,8 +6,10 @@ bound that is passed although there were few calls is a failure only if chance d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
+
+from msgspec.structs import replace
 
 from emucluster.experiment import hypothesis_spec as asked
 from emucluster.experiment.history import History
@@ -34,16 +36,28 @@ _JUDGES: dict[type, Callable[[Any, Context], Verdict]] = {
 
 
 def judge(
-    hypothesis: asked.Hypothesis, history: History, *, divisor: float = 1.0, clean: bool | None
+    hypothesis: asked.Hypothesis,
+    history: History,
+    *,
+    divisor: float = 1.0,
+    clean: bool | None,
+    unmeasured: Collection[str] = (),
 ) -> Verdict:
     """Judge one hypothesis.
 
     Args:
         divisor: by what bounds on times are divided, `plan.scale(experiment)`.
         clean: whether every target was seen without faults; None: nobody looked.
+        unmeasured: client groups whose own scatter, without faults, is not known.
     """
     context = Context(history=history, divisor=divisor, clean=clean)
-    return _JUDGES[type(hypothesis)](hypothesis, context)
+    verdict = _JUDGES[type(hypothesis)](hypothesis, context)
+    if isinstance(hypothesis, asked.Latency) and verdict.answer == "pass":
+        hit = sorted(name for name in unmeasured if hypothesis.group in ("", name))
+        if hit:
+            found = f"{verdict.found}; how much of it is this machine's own scatter is not known"
+            return replace(verdict, answer="unknown", found=found)
+    return verdict
 
 
 def judge_all(
@@ -52,6 +66,10 @@ def judge_all(
     *,
     divisor: float = 1.0,
     clean: bool | None,
+    unmeasured: Collection[str] = (),
 ) -> list[Verdict]:
     """Judge them in their order."""
-    return [judge(one, history, divisor=divisor, clean=clean) for one in hypotheses]
+    return [
+        judge(one, history, divisor=divisor, clean=clean, unmeasured=unmeasured)
+        for one in hypotheses
+    ]

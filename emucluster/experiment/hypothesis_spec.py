@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, field
 
-from emucluster.experiment.units import Quantile, Seconds, Share
+from emucluster.core.quantities import Quantile, Seconds, Share
 from emucluster.experiment.vocabulary import PHASES, Count, Phase, Strict
 
 
@@ -45,13 +45,22 @@ class _Continuous(_AboutCalls, frozen=True, kw_only=True):
 
 
 class Availability(_Continuous, tag="availability", frozen=True, kw_only=True):
-    """Calls that succeeded, of all calls."""
+    """Calls that succeeded, of all calls.
+
+    Attributes:
+        at_least: share of all calls.
+    """
 
     at_least: Share
 
 
 class Latency(_Continuous, tag="latency", frozen=True, kw_only=True):
-    """A quantile of the latency of calls that succeeded, from when they were due."""
+    """A quantile of the latency of calls that succeeded, from when they were due.
+
+    Attributes:
+        quantile: which one.
+        at_most_s: its bound.
+    """
 
     quantile: Quantile
     at_most_s: Seconds = field(name="atMost")
@@ -61,6 +70,7 @@ class LostCalls(_AboutCalls, tag="lost-calls", frozen=True, kw_only=True):
     """How many calls did not succeed.
 
     Attributes:
+        at_most, at_least: so many; one of them at least is given.
         connections: `old`: on connections opened before the first fault; `new`: on later ones and
             those that never came about.
         outcomes: `lost` is failed and unknown together.
@@ -76,6 +86,7 @@ class TimeToDetect(_Hypothesis, tag="time-to-detect", frozen=True, kw_only=True)
     """From a fault's start until somebody in the cluster noticed it.
 
     Attributes:
+        at_most_s: after the fault's start.
         by: which observer; `any` is the first of them.
         fault: of this fault; empty: of every fault.
     """
@@ -89,6 +100,7 @@ class TimeToRecover(_AboutCalls, tag="time-to-recover", frozen=True, kw_only=Tru
     """Until the last call was lost, of those that were due after the first fault's start.
 
     Attributes:
+        at_most_s: until the last lost call.
         since: counted from the first fault's start, or from the last fault's end.
     """
 
@@ -97,7 +109,11 @@ class TimeToRecover(_AboutCalls, tag="time-to-recover", frozen=True, kw_only=Tru
 
 
 class Outage(_AboutCalls, tag="outage", frozen=True, kw_only=True):
-    """The longest time in which no call succeeded."""
+    """The longest time in which no call succeeded.
+
+    Attributes:
+        at_most_s: so long.
+    """
 
     at_most_s: Seconds = field(name="atMost")
 
@@ -106,6 +122,8 @@ class Spread(_AboutCalls, tag="spread", frozen=True, kw_only=True):
     """How evenly calls were spread: Jain's index, from 1/n (all on one) to 1 (even).
 
     Attributes:
+        at_least: Jain's index.
+        across: what they are spread over.
         among: how many there should be, when some may have answered nothing; None: all that are
             known of (pods of the Service, nodes or zones of the cluster), else those seen.
     """
@@ -119,7 +137,10 @@ class EndpointsMatch(_Hypothesis, tag="endpoints-match", frozen=True, kw_only=Tr
     """What `observer` holds for a Service's endpoints is its ready pods, but for so long a lag.
 
     Attributes:
-        service: NAMESPACE/NAME; empty: of every Service.
+        within_s: how long the observer may lag behind.
+        service: NAME, `service/NAME` (both of the namespace default), NAMESPACE/NAME or
+            `service/NAMESPACE/NAME`; empty: of every Service.
+        observer: who holds the endpoints.
         ready: ready as the API has it, or as pods and their machines really are.
     """
 
@@ -128,9 +149,19 @@ class EndpointsMatch(_Hypothesis, tag="endpoints-match", frozen=True, kw_only=Tr
     observer: Literal["endpoints", "proxy", "load-balancer", "dns"] = "endpoints"
     ready: Literal["api", "truth"] = "api"
 
+    @property
+    def service_name(self) -> str:
+        """The Service as records have it, NAMESPACE/NAME; empty: every Service."""
+        name = self.service.removeprefix("service/")
+        return name if "/" in name or not name else f"default/{name}"
+
 
 class NoFaultLeft(Strict, tag_field="kind", tag="no-fault-left", frozen=True, kw_only=True):
-    """After the run, no fault is in force anywhere."""
+    """After the run, no fault is in force anywhere.
+
+    Attributes:
+        name: how reports call it; empty: its words.
+    """
 
     name: str = ""
 
@@ -139,6 +170,10 @@ class GoodputRecovers(_AboutCalls, tag="goodput-recovers", frozen=True, kw_only=
     """Successful calls a second come back to a share of the baseline's, and stay.
 
     One that does not, although the fault is gone, is called metastable.
+
+    Attributes:
+        within_s: after the last fault's end.
+        at_least: share of the baseline's goodput.
     """
 
     within_s: Seconds = field(name="within")
@@ -146,13 +181,21 @@ class GoodputRecovers(_AboutCalls, tag="goodput-recovers", frozen=True, kw_only=
 
 
 class ExecutedTwice(_AboutCalls, tag="executed-twice", frozen=True, kw_only=True):
-    """Calls that pods executed more than once."""
+    """Calls that pods executed more than once.
+
+    Attributes:
+        at_most: so many calls.
+    """
 
     at_most: Annotated[int, Meta(ge=0)] = 0
 
 
 class ExecutedButFailed(_AboutCalls, tag="executed-but-failed", frozen=True, kw_only=True):
-    """Calls that a pod executed and whose client was told that they failed."""
+    """Calls that a pod executed and whose client was told that they failed.
+
+    Attributes:
+        at_most: so many calls.
+    """
 
     at_most: Annotated[int, Meta(ge=0)] = 0
 

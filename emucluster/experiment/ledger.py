@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from emucluster.core.faults.looks import Look
 from emucluster.experiment.history import FaultRecord
 from emucluster.experiment.lifecycle import (
     Acknowledged,
@@ -22,17 +23,26 @@ from emucluster.experiment.lifecycle import (
     Event,
     Life,
     Listed,
+    LookedFor,
     Observed,
     Refused,
     Restarted,
+    SeenOver,
     State,
     Stopped,
     Triggered,
+    Unanswered,
 )
 from emucluster.experiment.plan import Plan, PlanEntry
 
 OVERSTAY_GRACE_S = 1.0
 """A fault seen in force so long after its end did not end by itself."""
+LINGERS_S = 6.0
+"""What is still seen so long after all was rolled back was not lifted."""
+UNASKED_S = 30.0
+"""Of many faults that end at once the last one is looked for late."""
+UNSEEN_S = 3.0
+"""Whose end nobody could tell within so long is left at that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +130,30 @@ class Ledger:
         """Whether every target was seen without what it was asked for, for good."""
         return not self.in_force()
 
+    def unseen_ends(self) -> list[PlanEntry]:
+        """What should be over, and is not yet seen to be by others than its target."""
+        return [life.entry for life in self._lives.values() if life.waits_to_be_seen_over]
+
+    def may_yet_be_seen_over(self, *, now_s: float) -> bool:
+        """Whether it is worth waiting for others than the targets to see that all is over.
+
+        What they still see may last for as long as its kind does, and is looked for once more after
+        the stop: with all faults lifted, which could hide its end or look like it.
+        """
+        lives = [life for life in self._lives.values() if life.waits_to_be_seen_over]
+        return any(now_s < self._seen_over_by_s(life) for life in lives)
+
+    def _seen_over_by_s(self, life: Life) -> float:
+        look = life.look_over
+        assert isinstance(look, Look)
+        ended_s = life.ended_s if life.ended_s is not None else self.start_s
+        stopped_s = self.stopped_s if self.stopped_s is not None else ended_s
+        if not life.gone_what:
+            return max(ended_s, stopped_s) + UNASKED_S
+        if not life.lingers:
+            return ended_s + UNSEEN_S + look.quiet_s
+        return max(ended_s + look.lasts_s, stopped_s + LINGERS_S)
+
     def waiting(self) -> list[PlanEntry]:
         """Entries whose trigger has not come."""
         return [life.entry for life in self._lives.values() if life.start_s is None]
@@ -140,8 +174,14 @@ class Ledger:
                 self._acknowledged(self._lives[event.id], event)
             case Refused():
                 self._refused(self._lives[event.id], event)
+            case Unanswered():
+                self._lives[event.id].unanswered = event.error
             case Observed():
                 self._observed(self._lives[event.id], event)
+            case LookedFor():
+                self._lives[event.id].looked_for = event.what
+            case SeenOver():
+                self._seen_over(self._lives[event.id], event)
             case Listed():
                 self._listed(event)
             case Restarted():
@@ -171,6 +211,7 @@ class Ledger:
         life.last_asked_s = event.at_s
         life.open_asks[event.attempt] = event.at_s
         life.ended_s, life.ended_by, life.clean_s, life.gone = None, "", None, False
+        life.gone_s, life.gone_by, life.gone_what, life.lingers = None, "", "", False
 
     def _acknowledged(self, life: Life, event: Acknowledged) -> None:
         life.open_asks.pop(event.attempt, None)
@@ -192,12 +233,24 @@ class Ledger:
             life.observed_s = event.at_s
             life.observed_by, life.observed_what = event.by, event.what
 
+    def _seen_over(self, life: Life, event: SeenOver) -> None:
+        if event.by == life.entry.target:
+            raise ValueError(f"{event.by} cannot bear witness to the end of its fault {event.id}")
+        if not life.waits_to_be_seen_over:
+            return  # an answer that comes late, to a look before it was asked for again
+        if event.end == "unknown" and life.lingers:
+            return  # who could not look does not unsay what was seen
+        life.gone_by, life.gone_what = event.by, event.what
+        life.lingers = event.end == "there"
+        life.gone_s = event.at_s if event.end == "gone" else None
+
     def _target_gone(self, life: Life, at_s: float) -> None:
         if life.asked_s is None or life.ended_s is not None:
             return
         life.gone = True
         if life.entry.follow == "instance":
-            life.ended_s, life.ended_by = at_s, "target-gone"
+            early = life.entry.concrete.ends_early
+            life.ended_s, life.ended_by = at_s, "expiry" if early else "target-gone"
 
     def _listed(self, event: Listed) -> None:
         for life in self._of(event.target):
@@ -319,11 +372,15 @@ def _why_invalid(life: Life) -> str:
     if life.refused:
         return f"{what} was refused: {life.refused}"
     if life.acknowledged_s is None and life.observed_s is None:
-        return f"{what} was neither acknowledged nor seen by anybody"
+        why = f": {life.unanswered}" if life.unanswered else ""
+        return f"{what} was neither acknowledged nor seen by anybody{why}"
     if life.observed_s is None:
-        return f"{what} was acknowledged, and nobody but its target saw it"
+        why = f": {life.looked_for}" if life.looked_for else ""
+        return f"{what} was acknowledged, and nobody but its target saw it{why}"
     if life.overstayed_s is not None:
         return f"{what} did not end by itself"
     if life.clean_s is None:
         return f"{what} was not seen to be gone"
+    if life.lingers:
+        return f"{what} was over by its target's word, and still seen by others: {life.gone_what}"
     return ""

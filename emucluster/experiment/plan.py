@@ -10,9 +10,10 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct, field
 
-from emucluster.experiment import kinds
+from emucluster.core.faults import kinds
+from emucluster.core.faults.kind import EXCLUSIVE, FaultKind
 from emucluster.experiment.blast_radius import check_limits
-from emucluster.experiment.kind import EXCLUSIVE, FaultKind
+from emucluster.experiment.bounds import ENTRIES_MAX
 from emucluster.experiment.plan_error import PlanError
 from emucluster.experiment.rules import fault_name
 from emucluster.experiment.selection import Hit, expand_target
@@ -62,6 +63,11 @@ class PlanEntry(Struct, frozen=True, kw_only=True):
     peer_identities: tuple[str, ...] = ()
     is_operation: bool = False
     counted: tuple[str, ...] = ()
+
+    @property
+    def concrete(self) -> FaultKind:
+        """Its entry of the catalogue."""
+        return kinds.concrete(self.kind, "link" if self.peers else self.target.partition("/")[0])
 
     @property
     def end_s(self) -> float | None:
@@ -126,6 +132,8 @@ def expand(experiment: Experiment, topology: Topology, seed: int) -> Plan:
     for index, fault in enumerate(experiment.faults):
         name = fault_name(experiment, index)
         entries.extend(_entries(experiment, fault, name, topology, seed, phases))
+        if len(entries) > ENTRIES_MAX:
+            raise PlanError(name, f"with it the plan has more than {ENTRIES_MAX} faults")
     entries.sort(key=lambda entry: (entry.at_s is None, entry.at_s or 0.0))
     _check_exclusive(entries, phases)
     inject = phases[1]
@@ -183,7 +191,7 @@ def _entries(
                 at_s=at_s,
                 trigger=trigger,
                 for_s=for_s,
-                follow=fault.follow,
+                follow="instance" if kind.ends_early else fault.follow,
                 params=params,
                 peers=hit.peers,
                 peer_identities=tuple(sorted(identities.get(p, p) for p in hit.peers)),
@@ -239,7 +247,7 @@ def _check_exclusive(entries: list[PlanEntry], phases: tuple[PlannedPhase, ...])
     inject = phases[1]
     seen: dict[str, list[tuple[float, float, PlanEntry]]] = {}
     for entry in entries:
-        if _concrete(entry).layer not in EXCLUSIVE:
+        if entry.concrete.layer not in EXCLUSIVE:
             continue
         start_s = inject.start_s if entry.at_s is None else entry.at_s
         end_s = inject.end_s if entry.end_s is None else entry.end_s
@@ -252,12 +260,6 @@ def _check_exclusive(entries: list[PlanEntry], phases: tuple[PlannedPhase, ...])
                     f'"{other.fault}"; they exclude each other',
                 )
         seen[entry.target].append((start_s, end_s, entry))
-
-
-def _concrete(entry: PlanEntry) -> FaultKind:
-    if entry.peers:
-        return kinds.concrete(entry.kind, "link")
-    return kinds.concrete(entry.kind, entry.target.partition("/")[0])
 
 
 def _digest(

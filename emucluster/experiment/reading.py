@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -9,13 +10,18 @@ import msgspec
 import yaml
 
 from emucluster.core.errors import BadRequest, UsageError
-from emucluster.core.objects.yaml_nodes import TreeBuilder, compose_documents, line_of
-from emucluster.experiment.rules import Problem, first_problem
+from emucluster.core.objects.codec import MAX_DEPTH
+from emucluster.core.objects.yaml_nodes import TOO_DEEP, TreeBuilder, compose_documents, line_of
+from emucluster.core.quantities import decode_quantity, encode_quantity, shortly
+from emucluster.experiment.bounds import WHOLE_MAX
+from emucluster.experiment.problem import Problem
+from emucluster.experiment.rules import first_problem
 from emucluster.experiment.spec import Experiment
-from emucluster.experiment.units import decode_quantity, encode_quantity
 from emucluster.experiment.vocabulary import PATTERN_WORDS
 
 BYTES_MAX = 4 * 1024 * 1024
+PROBLEM_MAX = 500
+"""Characters of an error: what a user wrote is told in it."""
 _AT = re.compile(r"^(?P<problem>.*?)(?: - at `\$(?P<path>[^`]*)`)?$", re.S)
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
 
@@ -29,6 +35,8 @@ class SpecError(UsageError):
     """
 
     def __init__(self, source: str, path: str, problem: str, *, line: int = 0) -> None:
+        if len(problem) > PROBLEM_MAX:
+            problem = f"{problem[: PROBLEM_MAX - 3]}..."
         where = f"{source}:{line}" if line else source
         super().__init__(": ".join(part for part in (where, path, problem) if part))
         self.source = source
@@ -71,6 +79,9 @@ def to_tree(experiment: Experiment) -> dict[str, Any]:
 
 
 def _checked(tree: object, source: str, node: yaml.Node | None) -> Experiment:
+    problem = unfit(tree)
+    if problem is not None:
+        raise _error(source, problem, node)
     try:
         experiment = msgspec.convert(tree, Experiment, dec_hook=decode_quantity)
     except msgspec.ValidationError as error:
@@ -79,6 +90,27 @@ def _checked(tree: object, source: str, node: yaml.Node | None) -> Experiment:
     if problem is not None:
         raise _error(source, problem, node)
     return experiment
+
+
+def unfit(tree: object) -> Problem | None:
+    """The first value that JSON, in which plans and results are kept, cannot hold anywhere."""
+    waiting: list[tuple[str, object, int]] = [("", tree, 0)]
+    while waiting:
+        path, value, depth = waiting.pop()
+        if depth > MAX_DEPTH:
+            return Problem(path, TOO_DEEP)
+        if isinstance(value, int) and not -WHOLE_MAX <= value <= WHOLE_MAX:
+            return Problem(path, f"must be a whole number from -{WHOLE_MAX} to {WHOLE_MAX}")
+        if isinstance(value, float) and not math.isfinite(value):
+            return Problem(path, f"must be a finite number; got {value}")
+        inner: list[tuple[str, object, int]] = []
+        if isinstance(value, dict):
+            steps = ((f"{path}.{key}" if path else str(key), item) for key, item in value.items())
+            inner = [(step, item, depth + 1) for step, item in steps]
+        elif isinstance(value, list):
+            inner = [(f"{path}[{i}]", item, depth + 1) for i, item in enumerate(value)]
+        waiting.extend(reversed(inner))
+    return None
 
 
 def _error(source: str, problem: Problem, node: yaml.Node | None) -> SpecError:
@@ -149,9 +181,9 @@ def _in_words(problem: str, types: list[msgspec.inspect.Type], value: Any) -> st
         str(v) for k in flat if isinstance(k, msgspec.inspect.LiteralType) for v in k.values
     ]
     if literals and problem.startswith("Invalid"):
-        return f"must be one of {', '.join(sorted(set(literals)))}; got {value!r}"
+        return f"must be one of {', '.join(sorted(set(literals)))}; got {shortly(value)}"
     if problem.startswith("Expected"):
-        got = "" if isinstance(value, dict | list) else f"; got {value!r}"
+        got = "" if isinstance(value, dict | list) else f"; got {shortly(value)}"
         for pattern, words in PATTERN_WORDS.items():
             if repr(pattern) in problem:
                 return f"must be {words}{got}"

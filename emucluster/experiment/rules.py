@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import msgspec
 
-from emucluster.experiment import kinds
+from emucluster.core.faults import kinds
+from emucluster.core.faults.kind import FaultKind
+from emucluster.experiment.bounds import STRETCHES_MAX
 from emucluster.experiment.hypothesis_spec import LostCalls, NoFaultLeft
-from emucluster.experiment.kind import FaultKind
-from emucluster.experiment.spec import Closed, Experiment, Fault, Limit, Ramp, Selector
+from emucluster.experiment.problem import Problem
+from emucluster.experiment.spec import Experiment, Fault, Limit, Selector
 from emucluster.experiment.targets import ends, selector
+from emucluster.experiment.workload_rules import problems_of_workload
 
-_TARGET = re.compile(r"(service|pod)/[^/:\s]+(:[^/:\s]+)?|[^/:\s]+:\d{1,5}")
-_SOURCE = re.compile(r"outside|(pod|node|zone)/[^/\s]+")
 _PERCENT = re.compile(r"\d+(\.\d+)?%")
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """What is wrong, and with which field (`faults[0].target`)."""
-
-    path: str
-    text: str
 
 
 def first_problem(experiment: Experiment) -> Problem | None:
@@ -43,7 +34,7 @@ def fault_name(experiment: Experiment, index: int) -> str:
 
 
 def _problems(experiment: Experiment) -> Iterator[Problem]:
-    yield from _of_workload(experiment)
+    yield from problems_of_workload(experiment)
     for index, fault in enumerate(experiment.faults):
         path = f"faults[{index}]"
         yield from _of_target(fault, path)
@@ -59,27 +50,6 @@ def _problems(experiment: Experiment) -> Iterator[Problem]:
     for field in ("nodes", "pods", "zones"):
         if not _is_limit(getattr(experiment.limits, field)):
             yield Problem(f"limits.{field}", "must be a number of them, 0 or more, or as 50%")
-
-
-def _of_workload(experiment: Experiment) -> Iterator[Problem]:
-    counts = Counter(group.name for group in experiment.workload)
-    for index, group in enumerate(experiment.workload):
-        path = f"workload[{index}]"
-        if counts[group.name] > 1:
-            yield Problem(f"{path}.name", f'"{group.name}" names more than one group')
-        if not _TARGET.fullmatch(group.target):
-            words = "service/NAME[:PORT], pod/NAME[:PORT] or HOST:PORT"
-            yield Problem(f"{path}.target", f'must be {words}; got "{group.target}"')
-        if not _SOURCE.fullmatch(group.source):
-            words = "outside, pod/NAME, node/NAME or zone/ZONE"
-            yield Problem(f"{path}.source", f'must be {words}; got "{group.source}"')
-        if group.deadline_s <= 0:
-            yield Problem(f"{path}.deadline", "must be above 0 s")
-        arrival = group.arrival
-        if isinstance(arrival, Ramp) and arrival.from_per_s == arrival.to_per_s == 0:
-            yield Problem(f"{path}.arrival", "a ramp from 0 to 0 calls nobody")
-        if isinstance(arrival, Closed) and arrival.concurrency > group.in_flight_max:
-            yield Problem(f"{path}.arrival.concurrency", "must not be above inFlightMax")
 
 
 # --- faults --------------------------------------------------------------------------------------
@@ -205,10 +175,21 @@ def _of_hypotheses(experiment: Experiment, faults: list[str]) -> Iterator[Proble
             if getattr(experiment.phases, f"{phase}_s") <= 0:
                 yield Problem(f"{path}.over", f"the phase {phase} lasts 0 s")
         every_s = getattr(asked, "every_s", None)
-        if every_s is not None and every_s <= 0:
-            yield Problem(f"{path}.every", "must be above 0 s")
+        if every_s is not None:
+            yield from _of_every(experiment, every_s, f"{path}.every")
         if isinstance(asked, LostCalls) and asked.at_most is None and asked.at_least is None:
             yield Problem(path, "needs atMost, atLeast or both")
+
+
+def _of_every(experiment: Experiment, every_s: float, path: str) -> Iterator[Problem]:
+    run_s = sum(msgspec.structs.astuple(experiment.phases))
+    if every_s <= 0:
+        yield Problem(path, "must be above 0 s")
+    elif run_s / every_s > STRETCHES_MAX:
+        problem = (
+            f"would cut the {run_s:g} s of all phases into more than {STRETCHES_MAX} stretches"
+        )
+        yield Problem(path, problem)
 
 
 def _is_limit(limit: Limit) -> bool:

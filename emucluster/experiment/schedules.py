@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from random import Random
+from typing import Any
 
 from msgspec.structs import replace
 
-from emucluster.experiment import kinds
-from emucluster.experiment.kind import FaultKind
+from emucluster.core.faults import kinds
+from emucluster.core.faults.kind import FaultKind
+from emucluster.core.quantities import Seconds
 from emucluster.experiment.plan import expand
 from emucluster.experiment.plan_error import PlanError
 from emucluster.experiment.spec import Experiment, Fault, Selector
 from emucluster.experiment.topology import Topology
-from emucluster.experiment.units import Seconds
 
 SHORTEST_S = 0.2
+_SOME = 20_000
+"""For a parameter without default: of `bytesPerSecond`, enough to hold something up."""
 _SELECTABLE = ("node", "pod", "dns", "kube-proxy")
 
 
@@ -33,9 +36,8 @@ def random_faults(
     left out, so there may be fewer.
 
     Args:
-        allowed: (kind, target kind) of what may be drawn; None: every kind of fault that needs no
-            parameter, on nodes, pods, load balancers, DNS, kube-proxies, links and the control
-            plane.
+        allowed: (kind, target kind) of what may be drawn; None: every kind of fault, on nodes,
+            pods, load balancers, DNS, kube-proxies, links and the control plane.
     """
     rng = Random(f"{seed}/schedule")
     known = _drawable() if allowed is None else list(allowed)
@@ -57,13 +59,14 @@ def _drawable() -> list[tuple[str, str]]:
     return [
         (kind.name, target)
         for kind in kinds.KINDS
-        if not kind.is_operation and not _needs(kind)
+        if not kind.is_operation
         for target in kind.targets
     ]
 
 
-def _needs(kind: FaultKind) -> bool:
-    return any(param.required for param in kind.params)
+def _required(kind: FaultKind) -> dict[str, Any]:
+    """Parameters that have no default; only numbers are such."""
+    return {param.name: _SOME for param in kind.params if param.required}
 
 
 def _fault(
@@ -81,6 +84,7 @@ def _fault(
         at_s=Seconds(at_s),
         for_s=Seconds(rng.uniform(SHORTEST_S, inject_s - at_s)),
         follow=rng.choice(("identity", "instance")),
+        params=_required(kinds.concrete(kind, target_kind)),
     )
 
 

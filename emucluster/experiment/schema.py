@@ -11,16 +11,17 @@ from typing import Any
 
 import msgspec
 
-from emucluster.experiment import kinds
+from emucluster.core.faults import kinds
+from emucluster.core.quantities import quantity_schema
+from emucluster.experiment.described import describe
 from emucluster.experiment.spec import Experiment
-from emucluster.experiment.units import quantity_schema
 
 FILE = "experiment.schema.json"
 
 
 def schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of an experiment."""
-    found = msgspec.json.schema(Experiment, schema_hook=quantity_schema)
+    found = describe(msgspec.json.schema(Experiment, schema_hook=quantity_schema), Experiment)
     definitions = found["$defs"]
     definitions["Fault"]["properties"]["kind"]["enum"] = kinds.names()
     definitions["Limits"]["properties"] |= {
@@ -30,6 +31,7 @@ def schema() -> dict[str, Any]:
                 {"type": "string", "pattern": r"^\d+(\.\d+)?%$"},
             ],
             "default": definitions["Limits"]["properties"][field]["default"],
+            "description": definitions["Limits"]["properties"][field]["description"],
         }
         for field in ("nodes", "pods", "zones")
     }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, TypeVar
 
-from emucluster.experiment.kind import FaultKind
+from emucluster.core.faults.kind import FaultKind
 from emucluster.experiment.plan_error import PlanError
 from emucluster.experiment.spec import Selector
 from emucluster.experiment.targets import ends
@@ -188,7 +188,8 @@ def _nobody(fault: str, target: Selector, topology: Topology) -> PlanError:
         "lb": topology.load_balancers,
     }.get(target.kind, [node.name for node in topology.sorted_nodes])
     there = ", ".join(known[:10]) + (" ..." if len(known) > 10 else "") if known else "none"
-    return PlanError(fault, f"no {target.kind} fits its target; there are: {there}")
+    named = f' "{target.name}"' if target.name else ""
+    return PlanError(fault, f"no {target.kind} fits its target{named}; there are: {there}")
 
 
 # --- links ---------------------------------------------------------------------------------------

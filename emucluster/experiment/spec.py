@@ -17,25 +17,51 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, field
 
+from emucluster.core.quantities import Seconds
+from emucluster.experiment.bounds import (
+    CLIENTS_MAX,
+    FAULTS_MAX,
+    GROUPS_MAX,
+    HYPOTHESES_MAX,
+    IN_FLIGHT_MAX,
+    MANIFESTS_MAX,
+    MESSAGES_MAX,
+    PAYLOAD_BYTES_MAX,
+)
 from emucluster.experiment.hypothesis_spec import Hypothesis
-from emucluster.experiment.units import Seconds
 from emucluster.experiment.vocabulary import (
     ConnectionUse,
-    Count,
     Name,
     Select,
     Strict,
     TargetKind,
 )
 
-Bytes = Annotated[int, Meta(ge=0, le=64 * 1024 * 1024)]
+Bytes = Annotated[int, Meta(ge=0, extra_json_schema={"maximum": PAYLOAD_BYTES_MAX})]
 Rate = Annotated[float, Meta(gt=0, le=1_000_000, description="calls a second, of the whole group")]
+InFlight = Annotated[int, Meta(ge=1, le=IN_FLIGHT_MAX)]
 Limit = int | str
 """A number of things, or `50%` of them, rounded down but never below one."""
 
 
 class Cluster(Strict, frozen=True, kw_only=True):
-    """What is started; the fields of cluster.yaml, which says what each means."""
+    """What is started; the fields of cluster.yaml, which says what each means.
+
+    Attributes:
+        name: of the cluster; None: the first free one of emu, emu-2 ...
+        nodes: how many.
+        zones: how many (zone-a, zone-b ...), or their names; nodes go round them.
+        cloud: whose load balancers, or `none`.
+        packing: `pod`, a process for each pod, or `node`, pods inside their node's process.
+        speed: by what configured durations (leases, probes, health checks) are divided.
+        kube_proxy_mode: `rr` as IPVS, or `random` as iptables and nftables.
+        fsync: whether an answer of the API waits for the disk itself.
+        stand_in: `echo` runs echo in place of images that cannot run here.
+        outside: names outside the cluster (of ExternalName Services) and the ADDR:PORT they are at.
+        pods: how many are expected, for the estimate of memory only.
+        ray_address: HOST:PORT of a Ray to join; None starts a private one on this machine.
+        bind: with rayAddress, the address of this machine at which others reach it.
+    """
 
     name: str | None = None
     nodes: Annotated[int, Meta(ge=1)] = 3
@@ -44,6 +70,7 @@ class Cluster(Strict, frozen=True, kw_only=True):
     packing: Literal["pod", "node"] = "pod"
     speed: Annotated[float, Meta(ge=1, le=1000)] = 1.0
     kube_proxy_mode: Literal["rr", "random"] = "rr"
+    fsync: bool = False
     stand_in: Literal["echo"] | None = None
     outside: dict[str, str] = field(default_factory=dict)
     pods: Annotated[int, Meta(ge=0)] | None = None
@@ -55,7 +82,11 @@ class Cluster(Strict, frozen=True, kw_only=True):
 
 
 class Constant(Strict, tag_field="kind", tag="constant", frozen=True, kw_only=True):
-    """Open loop: a call is due every 1/rate seconds, answered or not the ones before."""
+    """Open loop: a call is due every 1/rate seconds, answered or not the ones before.
+
+    Attributes:
+        rate_per_s: calls a second, of the whole group.
+    """
 
     rate_per_s: Rate = field(name="rate")
 
@@ -64,6 +95,7 @@ class Ramp(Strict, tag_field="kind", tag="ramp", frozen=True, kw_only=True):
     """Open loop: the rate goes from one value to another and stays there.
 
     Attributes:
+        from_per_s, to_per_s: calls a second, of the whole group.
         over_s: how long the ramp takes; None: the whole run.
     """
 
@@ -73,20 +105,35 @@ class Ramp(Strict, tag_field="kind", tag="ramp", frozen=True, kw_only=True):
 
 
 class Poisson(Strict, tag_field="kind", tag="poisson", frozen=True, kw_only=True):
-    """Open loop: calls come independently of one another, `rate` a second on average."""
+    """Open loop: calls come independently of one another, `rate` a second on average.
+
+    Attributes:
+        rate_per_s: calls a second on average, of the whole group.
+    """
 
     rate_per_s: Rate = field(name="rate")
 
 
 class Closed(Strict, tag_field="kind", tag="closed", frozen=True, kw_only=True):
-    """Closed loop: each of `concurrency` callers waits for its answer, thinks, and calls again."""
+    """Closed loop: each of `concurrency` callers waits for its answer, thinks, and calls again.
 
-    concurrency: Count = 1
+    Attributes:
+        concurrency: callers of the whole group, a multiple of its clients.
+        think_s: what each pauses between an answer and its next call.
+    """
+
+    concurrency: InFlight = 1
     think_s: Seconds = field(name="think", default_factory=Seconds)
 
 
 class Keepalive(Strict, frozen=True, kw_only=True):
-    """HTTP/2 keepalive of the clients' channels, in gRPC's terms."""
+    """HTTP/2 keepalive of the clients' channels, in gRPC's terms.
+
+    Attributes:
+        time_s: without anything heard for so long, a ping is sent.
+        timeout_s: without an answer to it for so long, the connection is given up.
+        without_calls: also while no call is open.
+    """
 
     time_s: Seconds = field(name="time")
     timeout_s: Seconds = field(name="timeout", default_factory=lambda: Seconds(20))
@@ -97,18 +144,26 @@ class ClientGroup(Strict, frozen=True, kw_only=True):
     """Clients that are alike.
 
     Attributes:
+        name: how reports call it.
         target: `service/NAME[:PORT]`, `pod/NAME[:PORT]` or `HOST:PORT`.
         source: `outside`, `pod/NAME`, `node/NAME` or `zone/ZONE`.
+        namespace: of the target, and of the pod in `source`.
         node: through this node's NodePort; empty: as the Service's type would have it.
         clients: how many, each with an address and connections of its own.
         arrival: of the group's calls, all clients together.
         in_flight_max: calls of the group at once; a call that is due beyond it is not begun and
             counts as failed with the status `NOT_STARTED`.
+        method: how a call is made.
         messages: of each stream, for streaming methods.
         connection: `shared`, a channel for each client; `pool:N` of them in turn; `per-call`.
         service_config: gRPC service config as is (retryPolicy, methodConfig ...).
         lb_policy: of the channel; `round_robin` over a headless Service's pods.
+        wait_for_ready: a call waits for a connection instead of failing without one.
+        keepalive: HTTP/2 pings; None: none.
         channel_options: gRPC channel arguments as they are.
+        deadline_s: of each call, connecting included.
+        request_bytes: payload of each message.
+        reply_bytes: payload of each reply; 0: the request's comes back.
         delay_s: how long the server takes over each call.
     """
 
@@ -117,13 +172,13 @@ class ClientGroup(Strict, frozen=True, kw_only=True):
     source: str = "outside"
     namespace: str = "default"
     node: str = ""
-    clients: Count = 1
+    clients: Annotated[int, Meta(ge=1, le=CLIENTS_MAX)] = 1
     arrival: Constant | Ramp | Poisson | Closed = field(
         default_factory=lambda: Constant(rate_per_s=10)
     )
-    in_flight_max: Count = 1000
+    in_flight_max: InFlight = 1000
     method: Literal["unary", "server-stream", "client-stream", "chat"] = "unary"
-    messages: Count = 10
+    messages: Annotated[int, Meta(ge=1, le=MESSAGES_MAX)] = 10
     connection: ConnectionUse = "shared"
     service_config: dict[str, Any] | None = None
     lb_policy: Literal["pick_first", "round_robin"] | None = None
@@ -166,8 +221,16 @@ class Selector(Strict, frozen=True, kw_only=True):
     ends of a link it is `all`.
 
     Attributes:
+        kind: of what is hit.
+        name: of the one that is hit; empty: all that fit are candidates.
+        namespace: of what has one.
+        labels: that candidates have, all of them.
+        zone, host: that candidates are in or on.
+        node: that pods are on.
         service: pods behind this Service.
-        from_, to: of a link; without `to`, everything that `from_` does not name.
+        select: how many of the candidates: `one`, `all`, `fixed:N` or `percent:P`.
+        from_: of a link, whose packets are hit, or who is cut off.
+        to: of a link, from whom; None: everything that `from` does not name.
     """
 
     kind: TargetKind
@@ -187,14 +250,15 @@ class Trigger(Strict, frozen=True, kw_only=True):
     """Start not at a time but when so many calls have ended.
 
     Attributes:
-        after: calls of `group` (of all, when empty) that have ended since the inject phase began.
+        after: calls of `group` that have ended since the inject phase began.
         every: start again each time so many more have ended; 0: once only.
         times: how often in all.
+        group: the client group whose calls count; empty: of all.
     """
 
     after: Annotated[int, Meta(ge=0)] = 0
     every: Annotated[int, Meta(ge=0)] = 0
-    times: Count = 1
+    times: Annotated[int, Meta(ge=1, le=1000)] = 1
     group: str = ""
 
 
@@ -211,6 +275,7 @@ class Fault(Strict, frozen=True, kw_only=True):
         stagger_s: each further target is hit so much later than the one before (rolling).
         follow: `identity`: a target that restarts gets the fault again for the rest of its time;
             `instance`: it ends with the process, machine or pod that had it.
+        trigger: instead of `at`: start when so many calls have ended.
         params: of the kind.
     """
 
@@ -245,6 +310,12 @@ class Phases(Strict, frozen=True, kw_only=True):
 
     `recover` begins when the last fault is lifted; `verify` is the steady state that should have
     come back by then.
+
+    Attributes:
+        baseline_s: nothing is wrong.
+        inject_s: faults begin and end.
+        recover_s: from when the last of them is lifted.
+        verify_s: by now all should be well.
     """
 
     baseline_s: Seconds = field(name="baseline", default_factory=lambda: Seconds(5))
@@ -257,10 +328,19 @@ class Experiment(Strict, frozen=True, kw_only=True):
     """One experiment.
 
     Attributes:
+        name: of the run, and of its directory.
         story: what happens and why, in about three sentences.
-        manifests: documents, or paths relative to the file.
-        scaled: see above.
+        seed: of every random choice.
         trials: how often it is run, each with a seed of its own drawn from `seed`.
+        scaled: times of phases and faults and bounds on times are configured time, divided by the
+            speed.
+        cluster: what is started, or must be running.
+        manifests: documents, or paths relative to the file.
+        workload: who calls whom.
+        faults: what is broken, and operations that hurt.
+        hypotheses: what must hold.
+        phases: how long each lasts.
+        limits: how much may be hit at once.
     """
 
     name: Name
@@ -269,9 +349,13 @@ class Experiment(Strict, frozen=True, kw_only=True):
     trials: Annotated[int, Meta(ge=1, le=10_000)] = 1
     scaled: bool = False
     cluster: Cluster = Cluster()
-    manifests: list[str | dict[str, Any]] = field(default_factory=list)
-    workload: Annotated[list[ClientGroup], Meta(min_length=1)]
-    faults: list[Fault] = field(default_factory=list)
-    hypotheses: list[Hypothesis] = field(default_factory=list)
+    manifests: Annotated[list[str | dict[str, Any]], Meta(max_length=MANIFESTS_MAX)] = field(
+        default_factory=list
+    )
+    workload: Annotated[list[ClientGroup], Meta(min_length=1, max_length=GROUPS_MAX)]
+    faults: Annotated[list[Fault], Meta(max_length=FAULTS_MAX)] = field(default_factory=list)
+    hypotheses: Annotated[list[Hypothesis], Meta(max_length=HYPOTHESES_MAX)] = field(
+        default_factory=list
+    )
     phases: Phases = field(default_factory=Phases)
     limits: Limits = Limits()

@@ -14,7 +14,11 @@ from msgspec import Struct
 
 
 class Interval(Struct, frozen=True):
-    """A closed interval."""
+    """A closed interval.
+
+    Attributes:
+        low, high: its ends, which belong to it.
+    """
 
     low: float
     high: float
@@ -27,6 +31,8 @@ class Distribution(Struct, frozen=True, kw_only=True):
     """One number over several trials.
 
     Attributes:
+        median, low, high, mean: of the values.
+        stddev: standard deviation of the sample; 0 of one value.
         confidence: percentile bootstrap interval of the median; of one trial, that value.
         values: of every trial that has one, in the order of trials.
     """

@@ -18,7 +18,13 @@ EVIDENCE_MAX = 20
 
 
 class Stretch(Struct, frozen=True, kw_only=True):
-    """A stretch of time that decided, and the value in it. Wall clock."""
+    """A stretch of time that decided, and the value in it. Wall clock.
+
+    Attributes:
+        start_s, end_s: wall clock, seconds since the epoch.
+        what: what there was in it, in words.
+        value: what was measured in it; None: nothing.
+    """
 
     start_s: float
     end_s: float
@@ -45,8 +51,14 @@ class Verdict(Struct, frozen=True, kw_only=True):
 
     Attributes:
         name: of the hypothesis; with `phases` it tells it from others.
-        asked: in words, with the bound. `found`: in words, with the value.
+        kind: of the hypothesis.
+        answer: `unknown` where there was too little to tell.
+        asked: in words, with the bound.
+        found: in words, with the value.
+        phases: that it is about; empty: what is so after the run.
+        group: the client group that it is about; empty: all.
         value, bound: what was compared, in the unit that `asked` names; None where nothing was.
+        evidence: what the answer rests on.
     """
 
     name: str

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from emucluster.experiment.bounds import LENGTH_MAX, POOL_MAX
+
 Phase = Literal["baseline", "inject", "recover", "verify"]
 PHASES: tuple[Phase, ...] = ("baseline", "inject", "recover", "verify")
 
@@ -25,19 +27,19 @@ TargetKind = Literal[
     "manifest",
 ]
 _NAME = r"^[A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?$"
-_SELECT = r"^(one|all|fixed:[1-9]\d*|percent:\d+(\.\d+)?)?$"
-_CONNECTION = r"^(shared|per-call|pool:[1-9]\d*)$"
+_SELECT = r"^(one|all|fixed:[1-9]\d{0,5}|percent:\d+(\.\d+)?)?$"
+_CONNECTION = r"^(shared|per-call|pool:([1-9]\d{0,2}|10[01]\d|102[0-4]))$"
 PATTERN_WORDS = {
     _NAME: "a name of letters, digits, '-', '_' and '.' (letter or digit first and last)",
     _SELECT: "one, all, fixed:N or percent:P",
-    _CONNECTION: "shared, per-call or pool:N",
+    _CONNECTION: f"shared, per-call or pool:N with N from 1 to {POOL_MAX}",
 }
 """What the patterns of this file's types mean, for errors."""
 
-Name = Annotated[str, Meta(pattern=_NAME)]
+Name = Annotated[str, Meta(pattern=_NAME, max_length=LENGTH_MAX)]
 Select = Annotated[str, Meta(pattern=_SELECT)]
 ConnectionUse = Annotated[str, Meta(pattern=_CONNECTION)]
-Count = Annotated[int, Meta(ge=1)]
+Count = Annotated[int, Meta(ge=1, le=1_000_000)]
 
 
 class Strict(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):

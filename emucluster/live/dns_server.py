@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Callable
 from typing import Literal
 
 import dns.edns
@@ -40,6 +41,9 @@ class DnsServer:
     Args:
         view: shared with whoever feeds it.
         address, port: where to listen; port 0 takes a free one (see `port` after `start`).
+
+    Attributes:
+        late_s: how late an answer is, asked for each; None: not at all. As it then is, it answers.
     """
 
     def __init__(self, view: DnsView, address: str, port: int) -> None:
@@ -47,6 +51,7 @@ class DnsServer:
         self.address = address
         self.port = port
         self.mode: Mode = "open"
+        self.late_s: Callable[[], float] | None = None
         self._udp: asyncio.DatagramTransport | None = None
         self._tcp: asyncio.Server | None = None
         self._clients: set[_TcpClient] = set()
@@ -118,7 +123,7 @@ class DnsServer:
             return _plain_reply(query, dns.rcode.REFUSED)
         found = self.view.answer(question.name.to_text(), dns.rdatatype.to_text(question.rdtype))
         reply = _plain_reply(query, dns.rcode.from_text(found.rcode))
-        if found.rcode != "REFUSED":
+        if found.rcode not in ("REFUSED", "SERVFAIL"):
             reply.flags |= dns.flags.AA
         _fill(reply.answer, found.records)
         _fill(reply.authority, found.authority)
@@ -182,10 +187,19 @@ class _Udp(asyncio.DatagramProtocol):
         self._transport = transport  # type: ignore[assignment]
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        if self._server.mode == "silent":
+            return
+        if self._server.late_s is None:
+            self._answer(data, addr)
+        else:
+            loop = asyncio.get_running_loop()
+            loop.call_later(self._server.late_s(), self._answer, data, addr)
+
+    def _answer(self, data: bytes, addr: tuple[str, int]) -> None:
         if self._server.mode == "silent" or self._transport is None:
             return
         reply = self._server.answer(data, over_tcp=False)
-        if reply is not None:
+        if reply is not None and not self._transport.is_closing():
             self._transport.sendto(reply, addr)
 
 
@@ -238,11 +252,22 @@ class _TcpClient(asyncio.Protocol):
             size = int.from_bytes(buffer[:2], "big")
             if len(buffer) < 2 + size:
                 return
-            reply = self._server.answer(bytes(buffer[2 : 2 + size]), over_tcp=True)
+            query = bytes(buffer[2 : 2 + size])
             del buffer[: 2 + size]
-            if reply is None:
-                self._transport.close()
-                return
+            if self._server.late_s is None:
+                self._answer(query)
+            else:  # others may overtake it: RFC 7766, 6.2.1.1
+                loop = asyncio.get_running_loop()
+                loop.call_later(self._server.late_s(), self._answer, query)
+
+    def _answer(self, query: bytes) -> None:
+        assert self._transport is not None
+        if self._server.mode == "silent" or self._transport.is_closing():
+            return
+        reply = self._server.answer(query, over_tcp=True)
+        if reply is None:
+            self._transport.close()
+        else:
             self._transport.write(len(reply).to_bytes(2, "big") + reply)
 
     def _watch_idle(self) -> None:

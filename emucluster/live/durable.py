@@ -17,7 +17,7 @@ import heapq
 import logging
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -42,6 +42,21 @@ CREATE TABLE IF NOT EXISTS objects (
 CREATE TABLE IF NOT EXISTS counter (id INTEGER PRIMARY KEY CHECK (id = 1), version INTEGER);
 INSERT OR IGNORE INTO counter VALUES (1, 0);
 """
+
+_ROWS_AT_ONCE = (64, 16, 4, 1)
+"""In one statement: for each one the writer's thread gives Python up and has to get it back, for
+which it waits while the loop is busy. Few sizes, so that SQLite keeps the statements prepared."""
+
+
+def _insertions(rows: Sequence[tuple[object, ...]]) -> Iterator[tuple[str, list[object]]]:
+    """Statements, with their values, that put all these rows into `objects`."""
+    at = 0
+    for size in _ROWS_AT_ONCE:
+        while len(rows) - at >= size:
+            marks = ",".join(["(?,?,?,?,?,?)"] * size)
+            values = [value for row in rows[at : at + size] for value in row]
+            yield f"INSERT OR REPLACE INTO objects VALUES {marks}", values
+            at += size
 
 
 class Durable:
@@ -223,7 +238,8 @@ class Durable:
         execute("BEGIN")
         try:
             executemany("DELETE FROM objects WHERE id = ?", removed)
-            executemany("INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?)", changed)
+            for statement, values in _insertions(changed):
+                execute(statement, values)
             # After the newest object is removed, no row tells of its version any more.
             execute("UPDATE counter SET version = ?", (batches[-1].version,))
             execute("COMMIT")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
+from emucluster.core.admission.node_leases import renew
+from emucluster.core.admission.pod_status import write_pod_status
 from emucluster.core.errors import (
     AlreadyExists,
     ApiError,
@@ -23,13 +25,8 @@ from emucluster.core.kubelet.commands import (
 )
 from emucluster.core.kubelet.events import WriteFailed, Wrote
 from emucluster.core.objects import (
-    Lease,
-    LeaseSpec,
     Node,
     Object,
-    ObjectMeta,
-    Pod,
-    PodCondition,
     replace,
 )
 
@@ -37,7 +34,6 @@ from .clock import VirtualClock
 from .control_plane import SimControlPlane
 from .event_loop import EventLoop
 
-LEASE_NAMESPACE = "kube-node-lease"
 REQUEST_TIMEOUT_S = 10.0
 ONE_WAY_S = (0.0005, 0.003)
 """From a node to the API server or back."""
@@ -114,8 +110,15 @@ class ApiServer:
         match command:
             case RenewLease(node_name=name, lease_duration_s=duration_s):
                 return self._renew(name, duration_s)
-            case WritePodStatus():
-                return self._write_pod_status(command)
+            case WritePodStatus(namespace=namespace, name=name, uid=uid, status=status):
+                return write_pod_status(
+                    self.control_plane.admission,
+                    namespace,
+                    name,
+                    uid,
+                    status,
+                    stamp=self._clock.stamp(),
+                )
             case WriteNodeStatus(node=node):
                 return self._write_node_status(node)
             case RegisterNode(node=node):
@@ -126,27 +129,13 @@ class ApiServer:
                 )
 
     def _renew(self, node_name: str, duration_s: float) -> Object:
-        store = self.control_plane.store
-        if store.get(Node, "", node_name) is None:
-            raise NotFound.of("nodes", node_name)
-        lease = store.get(Lease, LEASE_NAMESPACE, node_name)
-        now = self._clock.micro_stamp()
-        if lease is not None:
-            return store.update(replace(lease, spec=replace(lease.spec, renew_time=now)))
-        spec = LeaseSpec(
-            holder_identity=node_name,
-            lease_duration_seconds=max(1, round(duration_s)),
-            renew_time=now,
+        return renew(
+            self.control_plane.admission,
+            node_name,
+            duration_s=duration_s,
+            micro_stamp=self._clock.micro_stamp(),
+            stamp=self._clock.stamp(),
         )
-        meta = ObjectMeta(name=node_name, namespace=LEASE_NAMESPACE)
-        return store.create(Lease(metadata=meta, spec=spec), stamp=self._clock.stamp())
-
-    def _write_pod_status(self, command: WritePodStatus) -> Object:
-        pod = self.control_plane.store.get(Pod, command.namespace, command.name)
-        if pod is None or pod.metadata.uid != command.uid:
-            raise NotFound.of("pods", command.name)
-        status = replace(command.status, conditions=_merged(pod, command))
-        return self._update_status(replace(pod, status=status))
 
     def _write_node_status(self, node: Node) -> Object:
         current = self.control_plane.store.get(Node, "", node.metadata.name)
@@ -163,13 +152,6 @@ class ApiServer:
             return self.control_plane.admission.create(node, stamp=self._clock.stamp())
         except AlreadyExists:
             return self._write_node_status(node)
-
-
-def _merged(pod: Pod, command: WritePodStatus) -> tuple[PodCondition, ...]:
-    """Conditions of others stay; the kubelet's own are replaced."""
-    own = {condition.type for condition in command.status.conditions}
-    kept = tuple(each for each in pod.status.conditions if each.type not in own)
-    return (*command.status.conditions, *kept)
 
 
 def _ignore(_result: object) -> None:

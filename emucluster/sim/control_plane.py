@@ -11,13 +11,14 @@ from emucluster.core.admission.admission import Admission
 from emucluster.core.controllers.admission_writer import AdmissionWriter
 from emucluster.core.controllers.cloud_commands import CloudCommand, EnsureLoadBalancer
 from emucluster.core.controllers.node_lifecycle import NodeLifecycleSettings
+from emucluster.core.controllers.notes import take_note
 from emucluster.core.controllers.plane import ControlPlane
 from emucluster.core.controllers.recorder import Recorder
 from emucluster.core.durations import Speed
 from emucluster.core.errors import EmuclusterError, Gone
 from emucluster.core.kubelet.commands import RecordEvent
-from emucluster.core.objects import Object, Pod
-from emucluster.core.store import Store, StoreEvent
+from emucluster.core.objects import Object
+from emucluster.core.store import Dispatch, NodeScope, Store, StoreEvent
 
 from .clock import VirtualClock
 from .cloud import Cloud
@@ -27,7 +28,7 @@ from .host import Host
 
 RESTART_S = 1.0
 """From the process's death until another one serves."""
-WATCHED = frozenset({"ConfigMap", "EndpointSlice", "Node", "Pod", "Service"})
+WATCHED = frozenset({"ConfigMap", "EndpointSlice", "Node", "Pod", "Secret", "Service"})
 
 Result = TypeVar("Result")
 Deliver = Callable[[Sequence[StoreEvent], int], None]
@@ -36,12 +37,16 @@ Deliver = Callable[[Sequence[StoreEvent], int], None]
 
 @dataclass(slots=True, eq=False)
 class Watcher:
-    """Somebody who is told of changes once they are durable."""
+    """A node that is told of changes once they are durable.
+
+    `scope`: what it was told so far; None: of an earlier life of the connection.
+    """
 
     node_name: str
     cursor: int
     deliver: Deliver
     on_lost: Callable[[], None]
+    scope: NodeScope | None
 
 
 class SimControlPlane:
@@ -79,6 +84,7 @@ class SimControlPlane:
         rows, version = self._disk.load()
         self.store.restore(rows, version)
         self.admission = Admission(self.store, rng=self._rng)
+        self._dispatch = Dispatch(self.store, WATCHED)
         self.plane = ControlPlane(
             self.admission,
             speed=self._speed,
@@ -86,8 +92,8 @@ class SimControlPlane:
             rng=self._rng,
             node_lifecycle=self._node_lifecycle,
         )
-        writer = AdmissionWriter(self.admission)
-        self._recorder = Recorder(writer, component="kubelet", rng=self._rng)
+        writer = AdmissionWriter(self.admission, speed=self._speed)
+        self._recorder = Recorder(writer, component="kubelet")
         self._timer: Timer | None = None
         self._step_is_due = False
         self._seen = version
@@ -115,28 +121,27 @@ class SimControlPlane:
             self._waiting.append((version, then))
 
     def record(self, note: RecordEvent) -> None:
-        """An Event of a kubelet, about an object that exists."""
-        obj = self.store.get(note.kind, note.namespace, note.name)
-        if obj is not None:
-            stamp = self._clock.stamp()
-            self._recorder.record(obj, note.type, note.reason, note.message, stamp=stamp)
+        """An Event of a kubelet."""
+        take_note(note, self.store, self._recorder, stamp=self._clock.stamp())
 
     # --- watching --------------------------------------------------------------------------------
 
-    def list_state(self, node_name: str) -> tuple[list[Object], int]:
-        """Everything that a node follows, and the version of it. Not necessarily durable yet."""
-        found = [
-            obj
-            for kind in sorted(WATCHED)
-            for obj in self.store.list(kind)
-            if not isinstance(obj, Pod) or obj.spec.node_name == node_name
-        ]
-        return found, self.store.version
+    def list_state(self, node_name: str) -> tuple[list[Object], int, NodeScope]:
+        """Everything that a node follows, the version of it, and the scope to go on with.
+
+        Not necessarily durable yet.
+        """
+        scope = NodeScope(self.store, node_name)
+        return list(scope.listed(WATCHED)), self.store.version, scope
 
     def watch(self, watcher: Watcher) -> None:
         """Tell of what comes after the watcher's cursor. Raises Gone."""
         self.store.events_since(watcher.cursor)
         self._watchers.append(watcher)
+        if watcher.scope is None:
+            watcher.scope = NodeScope(self.store, watcher.node_name)
+            if resumed := watcher.scope.resumed(self._disk.version):
+                watcher.deliver(resumed, watcher.cursor)
         self._notify(watcher)
 
     def unwatch(self, watcher: Watcher) -> None:
@@ -148,14 +153,14 @@ class SimControlPlane:
         if limit <= watcher.cursor:
             return
         try:
-            events = self.store.events_since(watcher.cursor, until=limit)
+            events = self._dispatch.events(watcher.node_name, watcher.cursor, limit)
         except Gone:
             self.unwatch(watcher)
             watcher.on_lost()
             return
+        assert watcher.scope is not None
         watcher.cursor = limit
-        found = [event for event in events if _concerns(event, watcher.node_name)]
-        if found:
+        if found := watcher.scope.select(events, limit):
             watcher.deliver(found, limit)
 
     # --- driving the plane -----------------------------------------------------------------------
@@ -249,9 +254,3 @@ class SimControlPlane:
     def thaw(self) -> None:
         """It goes on as it was."""
         self.host.thaw()
-
-
-def _concerns(event: StoreEvent, node_name: str) -> bool:
-    if event.kind not in WATCHED:
-        return False
-    return not isinstance(event.object, Pod) or event.object.spec.node_name == node_name

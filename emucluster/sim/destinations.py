@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from ipaddress import AddressValueError, IPv4Address, IPv4Network
+from ipaddress import IPv4Network
 
 from emucluster.core.addresses import CLUSTER_DOMAIN, SERVICE_CIDR, Slice
-from emucluster.core.errors import NoRoute, NotFound, UsageError
-from emucluster.core.objects import Node, Pod, Service, ServicePort
+from emucluster.core.errors import NoRoute, NotFound
+from emucluster.core.objects import Node, Pod, Service
+from emucluster.core.routing.targets import (
+    Target,
+    ipv4,
+    node_port,
+    parse_target,
+    pod_port,
+    service_port,
+)
 from emucluster.core.store import Store
 
 Destination = tuple[str, int]
@@ -14,7 +22,7 @@ Destination = tuple[str, int]
 
 
 def resolve(
-    target: str, *, outside: bool, node: str | None, store: Store, addresses: Slice
+    text: str, *, outside: bool, node: str | None, store: Store, addresses: Slice
 ) -> Destination:
     """Where `service/NAME[:PORT]`, `pod/NAME[:PORT]` or `HOST:PORT` is for a client.
 
@@ -24,96 +32,66 @@ def resolve(
 
     Raises NoRoute, NotFound, UsageError.
     """
-    kind, slash, rest = target.partition("/")
-    if not slash:
+    target = parse_target(text)
+    if target.kind == "host":
         return _host(target, outside=outside, addresses=addresses)
-    name, _, port = rest.partition(":")
-    if kind == "pod":
-        return _pod(target, name, port, outside=outside, store=store)
-    if kind != "service":
-        raise UsageError(f'a target is service/NAME, pod/NAME or HOST:PORT, not "{target}"')
-    service = store.get(Service, "default", name)
+    if target.kind == "pod":
+        return _pod(target, outside=outside, store=store)
+    service = store.get(Service, "default", target.name)
     if service is None:
-        raise NotFound.of("services", name)
+        raise NotFound.of("services", target.name)
     if node is not None:
-        return _node_port(target, service, port, _node_address(store, node))
-    return _outside(target, service, port, store) if outside else _inside(target, service, port)
+        return node_port(target, service, _node(store, node))
+    return _outside(target, service, store) if outside else _inside(target, service)
 
 
-def _host(target: str, *, outside: bool, addresses: Slice) -> Destination:
-    host, _, port = target.rpartition(":")
-    if not host or not port.isdigit():
-        raise UsageError(f'a target is service/NAME, pod/NAME or HOST:PORT, not "{target}"')
+def _host(target: Target, *, outside: bool, addresses: Slice) -> Destination:
     if outside:
-        try:
-            address = IPv4Address(host)
-        except AddressValueError:
-            raise NoRoute(target, "the cluster's names mean nothing outside") from None
+        address = ipv4(target.name)
+        if address is None:
+            raise NoRoute(target.text, "the cluster's names mean nothing outside")
         if address in IPv4Network(SERVICE_CIDR) or address in addresses.pods:
-            raise NoRoute(target, "exists only inside the cluster")
-    return host, int(port)
+            raise NoRoute(target.text, "exists only inside the cluster")
+    return target.name, int(target.port)
 
 
-def _pod(target: str, name: str, port: str, *, outside: bool, store: Store) -> Destination:
-    pod = store.get(Pod, "default", name)
+def _pod(target: Target, *, outside: bool, store: Store) -> Destination:
+    pod = store.get(Pod, "default", target.name)
     if pod is None:
-        raise NotFound.of("pods", name)
+        raise NotFound.of("pods", target.name)
     if outside or not pod.status.pod_ip:
-        raise NoRoute(target, "a pod's address exists only inside the cluster")
-    ports = [each for container in pod.spec.containers for each in container.ports]
-    if port.isdigit():
-        return pod.status.pod_ip, int(port)
-    for each in ports:
-        if port in ("", each.name):
-            return pod.status.pod_ip, each.container_port
-    raise UsageError(f'{target}: no container port "{port}"')
+        raise NoRoute(target.text, "a pod's address exists only inside the cluster")
+    return pod.status.pod_ip, pod_port(target, pod)
 
 
-def _outside(target: str, service: Service, port: str, store: Store) -> Destination:
-    if service.spec.type == "LoadBalancer":
+def _outside(target: Target, service: Service, store: Store) -> Destination:
+    kind = service.spec.type
+    if kind == "LoadBalancer":
         ingress = service.status.load_balancer.ingress
         if not ingress or not ingress[0].ip:
-            raise NoRoute(target, "EXTERNAL-IP is <pending>")
-        return ingress[0].ip, _port(target, service, port).port
-    if service.spec.type == "NodePort":
+            raise NoRoute(target.text, "EXTERNAL-IP is <pending>")
+        return ingress[0].ip, service_port(target, service).port
+    if kind == "NodePort":
         names = sorted(node.metadata.name for node in store.list(Node))
         if not names:
-            raise NoRoute(target, "the cluster has no nodes")
-        return _node_port(target, service, port, _node_address(store, names[0]))
-    raise NoRoute(target, f"is of type {service.spec.type}: it has no address outside the cluster")
+            raise NoRoute(target.text, "the cluster has no nodes")
+        return node_port(target, service, _node(store, names[0]))
+    raise NoRoute(target.text, f"is of type {kind}: it has no address outside the cluster")
 
 
-def _inside(target: str, service: Service, port: str) -> Destination:
+def _inside(target: Target, service: Service) -> Destination:
     spec, meta = service.spec, service.metadata
     name = f"{meta.name}.{meta.namespace}.svc.{CLUSTER_DOMAIN}"
     if spec.type == "ExternalName":
-        return name, int(port or 80)
-    found = _port(target, service, port)
+        return name, int(target.port or 80)
+    port = service_port(target, service)
     if spec.cluster_ip == "None":
-        number = found.target_port if isinstance(found.target_port, int) else found.port
-        return name, number
-    return spec.cluster_ip or "", found.port
+        return name, port.target_port if isinstance(port.target_port, int) else port.port
+    return spec.cluster_ip or "", port.port
 
 
-def _node_port(target: str, service: Service, port: str, address: str) -> Destination:
-    found = _port(target, service, port)
-    if not found.node_port:
-        raise NoRoute(target, f"is of type {service.spec.type}: it has no node port")
-    return address, found.node_port
-
-
-def _port(target: str, service: Service, port: str) -> ServicePort:
-    for each in service.spec.ports:
-        if port in ("", each.name, str(each.port)):
-            return each
-    raise UsageError(f'{target}: the Service has no port "{port}"')
-
-
-def _node_address(store: Store, name: str) -> str:
+def _node(store: Store, name: str) -> Node:
     node = store.get(Node, "", name)
     if node is None:
         raise NotFound.of("nodes", name)
-    found = [a.address for a in node.status.addresses if a.type == "InternalIP"]
-    if not found:
-        raise NoRoute(f"node/{name}", "has no address yet")
-    return found[0]
+    return node

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Literal, cast
 
 from emucluster.core.controllers.cloud_commands import LoadBalancerRef
-from emucluster.core.errors import EmuclusterError, NotFound
+from emucluster.core.errors import EmuclusterError, NotFound, UsageError
 from emucluster.core.faults import (
     FaultLease,
     FaultTarget,
@@ -22,6 +22,8 @@ from .containers import Container
 from .control_plane import SimControlPlane
 from .event_loop import EventLoop
 from .node import SimNode
+
+SIMULATED = ("power-off", "crash", "freeze")
 
 
 class Faults:
@@ -47,16 +49,20 @@ class Faults:
         self._frozen: dict[str, list[Container]] = {}
 
     def inject(self, kind: str, target: str, for_s: float | None) -> str:
-        """Put a fault in force. Raises UsageError, NotFound."""
+        """Put a fault in force. Raises UsageError, NotFound; also for what is not simulated."""
         parsed = parse_target(target)
-        check(kind, parsed, for_s)
+        params = check(kind, parsed, {}, for_s)
+        if kind not in SIMULATED:
+            raise UsageError(f'fault "{kind}": is not simulated; known: {", ".join(SIMULATED)}')
         self._count += 1
         now_s = self._loop.now_s()
-        lease = self._ledger.inject(f"f{self._count}", kind, str(parsed), for_s, now_s=now_s)
+        ends_s = None if for_s is None else now_s + for_s
+        lease = FaultLease(f"f{self._count}", kind, str(parsed), now_s, ends_s, params)
+        self._ledger.inject(lease, now_s=now_s)
         try:
             self._apply(lease, parsed)
         except EmuclusterError:
-            self._ledger.clear(lease.id, now_s=now_s)
+            self._ledger.discard(lease.id)
             raise
         self._note(f"{kind} {parsed}")
         if is_over_at_once(kind, parsed):

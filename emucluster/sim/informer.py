@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from emucluster.core.errors import Gone
 from emucluster.core.kubelet.kubelet import ObjectEvent
 from emucluster.core.objects import Object
-from emucluster.core.store import Key, StoreEvent, key_of
+from emucluster.core.store import Key, NodeScope, StoreEvent, key_of, relisted
 
 from .api import ApiServer
 from .control_plane import Watcher
@@ -77,24 +77,25 @@ class Informer:
             return
         control_plane = self._api.control_plane
         if self.version is None:
-            listed, version = control_plane.list_state(self._node_name)
-            self._follow(connection, version)
+            listed, version, scope = control_plane.list_state(self._node_name)
+            self._follow(connection, version, scope)
             control_plane.when_durable(
                 version, lambda: self._send(connection, lambda: self._replace_all(listed, version))
             )
             return
         try:
-            self._follow(connection, self.version)
+            self._follow(connection, self.version, None)
         except Gone:
             self.version = None
             self._serve(connection)
 
-    def _follow(self, connection: int, version: int) -> None:
+    def _follow(self, connection: int, version: int, scope: NodeScope | None) -> None:
         watcher = Watcher(
             self._node_name,
             version,
             lambda events, upto: self._send(connection, lambda: self._take_all(events, upto)),
             lambda: self._lost(connection),
+            scope,
         )
         self._watcher = watcher
         self._api.control_plane.watch(watcher)
@@ -130,18 +131,8 @@ class Informer:
     def _replace_all(self, listed: Sequence[Object], version: int) -> None:
         """Turn a whole state into the changes that lead to it."""
         self._backoff_s = BACKOFF_S[0]
-        fresh = {key_of(obj): obj for obj in listed}
-        for key in [key for key in self.objects if key not in fresh]:
-            self._take("DELETED", self.objects[key])
-        for key, obj in fresh.items():
-            old = self.objects.get(key)
-            if old is None:
-                self._take("ADDED", obj)
-            elif old.metadata.uid != obj.metadata.uid:
-                self._take("DELETED", old)
-                self._take("ADDED", obj)
-            elif old.metadata.resource_version != obj.metadata.resource_version:
-                self._take("MODIFIED", obj)
+        for type_, obj in relisted(self.objects, {key_of(obj): obj for obj in listed}):
+            self._take(type_, obj)
         self.version = version
         self._on_listed()
 

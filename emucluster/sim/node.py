@@ -10,7 +10,7 @@ from typing import Literal
 from emucluster.core.addresses import HEALTHZ_PORT, TUNNEL_PORT, Slice
 from emucluster.core.dns.records import DnsView
 from emucluster.core.durations import Speed
-from emucluster.core.kubelet.commands import ApiWrite, Command, RecordEvent
+from emucluster.core.kubelet.commands import ApiWrite, Command, ReadinessBecame, RecordEvent
 from emucluster.core.kubelet.events import KubeletEvent, WriteFailed, Wrote
 from emucluster.core.kubelet.kubelet import Kubelet, ObjectEvent
 from emucluster.core.kubelet.settings import KubeletSettings
@@ -166,7 +166,7 @@ class SimNode:
         for command in commands:
             if isinstance(command, ApiWrite):
                 self._write(command)
-            elif not isinstance(command, RecordEvent):
+            elif not isinstance(command, RecordEvent | ReadinessBecame):
                 self.containers.perform(command)
 
     def _write(self, command: ApiWrite) -> None:

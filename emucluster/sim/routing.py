@@ -83,7 +83,7 @@ class Routing:
                 return Drop(decided.reason)
             case decision.Deny():
                 return Deny(decided.reason)
-            case decision.ToDns() | decision.ToOutside():
+            case decision.ToDns() | decision.ToOutside() | decision.ToApi():
                 return Deny("not simulated: servers that are not pods")
             case _:
                 assert_never(decided)

@@ -13,8 +13,9 @@ import grpc
 import yaml
 
 import emucluster as emu
-from emucluster.client.targets import natural, node_address
 from emucluster.core.objects import Node, Pod, Service
+from emucluster.core.routing.targets import node_address
+from emucluster.experiment.topology import natural
 from emucluster.live.rpc.pb import echo_pb2, echo_pb2_grpc
 
 MANIFEST = Path(__file__).parents[1] / "web.yaml"

@@ -23,6 +23,7 @@ def status(*machines: Machine, faults: tuple[Fault, ...] = ()) -> Status:
             packing="pod",
             cloud="aws-nlb",
             speed=1.0,
+            kubernetes="127.16.200.7:6443",
             api="127.0.0.1:1",
             dns="127.0.0.1:1053",
             lab="127.0.0.1:2",
@@ -30,7 +31,7 @@ def status(*machines: Machine, faults: tuple[Fault, ...] = ()) -> Status:
             keeper_pid=5,
             failure_mode="imitated",
             ray_address="127.0.0.1:3",
-            directory="/run/emu",
+            directory="/run/e mu",
             several_hosts=False,
             machines=machines,
             faults=faults,
@@ -54,6 +55,16 @@ FACTS = {
         {"port": 80, "node": "n1", "address": "127.1.0.1", "node_port": 30080, "state": "healthy"},
     ],
 }
+
+
+def test_the_file_for_kubectl_is_named_as_a_shell_takes_it() -> None:
+    shown = told(status(), [], 100.0)
+    assert "https://127.16.200.7:6443 (export KUBECONFIG='/run/e mu/kubeconfig')" in shown
+
+
+def test_load_generators_are_shown_and_have_no_faults() -> None:
+    found = status(machine("load-generator-1", "load-generator"), faults=(fault("freeze", "lb/x"),))
+    assert "running" in row(told(found, [], 100.0), "load-generator-1")
 
 
 def test_a_machine_under_a_fault_is_not_called_running() -> None:
@@ -113,7 +124,8 @@ def test_a_load_balancer_that_does_not_answer_has_unknown_targets() -> None:
 
 def test_faults_end_in_the_same_word_as_in_their_list() -> None:
     text = told(status(LB, faults=(fault("freeze", "lb/web", 130.0),)), [], 110.0)
-    assert row(text, "ID").split() == ["ID", "KIND", "TARGET", "AGE", "ENDS", "MECHANISM"]
+    header = " ".join(row(text, "ID").split())
+    assert header == "ID KIND TARGET FROM PARAMETERS AGE ENDS MECHANISM"
     assert "in 20s" in row(text, "freeze-1")
 
 

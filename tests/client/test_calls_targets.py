@@ -9,14 +9,14 @@ import pytest
 from emucluster.client.targets import (
     Source,
     gateway,
-    natural,
     parse_source,
-    parse_target,
     resolve,
 )
 from emucluster.core.errors import EmuclusterError, NoRoute, NotFound, UsageError
 from emucluster.core.objects import Object
 from emucluster.core.objects.codec import decode_tree
+from emucluster.core.routing.targets import parse_target
+from emucluster.experiment.topology import natural
 
 OUTSIDE = Source("outside")
 INSIDE = Source("pod", "client")

@@ -115,6 +115,42 @@ def test_a_deployment_is_ready_when_all_its_new_pods_are_available(
     assert objects_missing([deployment(**status)], with_cloud=True) == missing
 
 
+@pytest.mark.parametrize(
+    ("kind", "status", "missing"),
+    [
+        ("StatefulSet", {"availableReplicas": 1}, "1 of 2 replicas available"),
+        ("StatefulSet", {"availableReplicas": 2}, "old replicas are still there"),
+        ("StatefulSet", {"availableReplicas": 2, "updatedReplicas": 2}, ""),
+        ("StatefulSet", {"observedGeneration": 1}, "not observed yet"),
+        ("DaemonSet", {"desiredNumberScheduled": 2, "numberAvailable": 1}, "1 of 2 pods available"),
+        (
+            "DaemonSet",
+            {"desiredNumberScheduled": 2, "numberAvailable": 2},
+            "old pods are still there",
+        ),
+        (
+            "DaemonSet",
+            {"desiredNumberScheduled": 2, "numberAvailable": 2, "updatedNumberScheduled": 2},
+            "",
+        ),
+    ],
+)
+def test_other_workloads_are_waited_for_as_kubectl_does(
+    kind: str, status: dict[str, int], missing: str
+) -> None:
+    made = decode_tree(
+        {
+            "apiVersion": "apps/v1",
+            "kind": kind,
+            "metadata": {"name": "w", "generation": 2},
+            "spec": {"replicas": 2} if kind == "StatefulSet" else {},
+            "status": {"observedGeneration": 2, **status},
+        }
+    )
+    expected = [f"{kind.lower()}/w: {missing}"] if missing else []
+    assert objects_missing([made], with_cloud=False) == expected
+
+
 def test_a_load_balancer_is_waited_for_only_where_there_is_a_cloud() -> None:
     made = decode_tree(
         {

@@ -1,5 +1,6 @@
 """How clusters are named, found and swept, with plain processes in the place of keepers."""
 
+import contextlib
 import errno
 import os
 import shutil
@@ -7,7 +8,10 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -49,8 +53,8 @@ def write_record(claim: NameClaim, pid: int) -> None:
         name=claim.instance.name,
         directory=str(claim.instance.directory),
         lab="127.16.255.2:7443",
-        api="127.16.255.1:6443",
-        dns="127.16.255.1:1053",
+        api="127.16.200.7:7444",
+        dns="127.16.200.7:1053",
         keeper_pid=pid,
         keeper_started=started,
         started_wall_s=0.0,
@@ -97,6 +101,28 @@ def test_a_name_in_use_is_refused_and_the_default_moves_on() -> None:
         instances.claim_name("emu")
     os.close(first.descriptor)
     os.close(second.descriptor)
+
+
+def test_clusters_may_start_while_the_last_other_one_goes(base: Path) -> None:
+    over = threading.Event()
+
+    def others_go() -> None:  # what `sweep` and the keeper's warden do last
+        while not over.is_set():
+            with contextlib.suppress(OSError):
+                base.rmdir()
+            time.sleep(0)
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(others_go)
+        try:
+            for number in range(100):
+                claim = instances.claim_name(f"one-{number}")
+                assert [found.name for found in instances.list_instances()] == [f"one-{number}"]
+                os.close(claim.descriptor)
+                shutil.rmtree(claim.instance.directory)
+                instances.list_instances()
+        finally:
+            over.set()
 
 
 def test_the_name_of_a_dead_cluster_is_free() -> None:
@@ -266,6 +292,27 @@ def test_a_grave_of_another_cluster_does_not_hold_up_a_sweep(
     instances.sweep(instances.instance("one"))
 
     assert not base.exists()
+
+
+def test_a_process_whose_first_thread_has_ended_lives_while_others_do() -> None:
+    program = (
+        "import ctypes, threading, time\n"
+        "threading.Thread(target=time.sleep, args=(600,)).start()\n"
+        "print(flush=True)\n"
+        "ctypes.PyDLL(None).pthread_exit(None)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()
+    state = Path(f"/proc/{process.pid}/stat")
+    while state.read_text().rpartition(") ")[2][0] != "Z":
+        time.sleep(0.01)
+    assert warden.started_ticks(process.pid) is not None
+    os.kill(process.pid, signal.SIGKILL)
+    while warden.started_ticks(process.pid) is not None:
+        time.sleep(0.01)
+    process.wait()
+    process.stdout.close()
 
 
 def test_a_warden_that_is_stopped_is_ended_with_its_cluster() -> None:

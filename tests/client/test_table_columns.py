@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from emucluster.client.table import name_of, table, tables
-from emucluster.client.table.durations import human_duration
-from emucluster.client.table.pods import pod_status, ready_column
 from emucluster.core.objects import Object, Pod
 from emucluster.core.objects.codec import decode_tree
 from emucluster.core.objects.registry import resource
+from emucluster.core.printing.ages import human_duration
+from emucluster.core.printing.pods import pod_status, ready_text
 
 BORN = "2026-01-01T00:00:00Z"
 NOW_S = 1767225600 + 312.0  # 5m12s later
@@ -121,7 +121,7 @@ def test_init_containers_are_counted_until_all_have_succeeded() -> None:
         }
     )
     assert isinstance(made, Pod)
-    assert (pod_status(made), ready_column(made)) == ("Init:1/2", "0/1")
+    assert (pod_status(made), ready_text(made)) == ("Init:1/2", "0/1")
 
 
 def test_pods_narrow_and_wide() -> None:
@@ -266,3 +266,7 @@ def test_several_kinds_are_told_apart_by_their_names() -> None:
         ["namespace/n", "Active"],
     ]
     assert [name_of(o) for o in made[:2]] == ["service/web", "deployment.apps/web"]
+
+
+def test_a_kind_without_columns_of_its_own_shows_name_and_when_it_was_created() -> None:
+    assert table([obj("Role", "r")], now_s=NOW_S) == f"NAME   CREATED AT\nr      {BORN}"

@@ -17,7 +17,13 @@ SPEED = 25.0
 """So that the five minutes until an eviction are twelve seconds of the live cluster."""
 
 
-@pytest.fixture(scope="module", params=["sim", pytest.param("live", marks=pytest.mark.live)])
+@pytest.fixture(
+    scope="module",
+    params=[
+        "sim",
+        pytest.param("live", marks=[pytest.mark.live, pytest.mark.slow, pytest.mark.rare]),
+    ],
+)
 def shared(request: pytest.FixtureRequest) -> Iterator[ClusterRuntime]:
     """One cluster for all scenarios of a module."""
     if request.param == "sim":

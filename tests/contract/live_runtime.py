@@ -27,7 +27,7 @@ from emucluster.runtime import CALL_TIMEOUT_S, CallResult, ConditionNotMet, Outc
 POLL_S = 0.02
 RECONNECT: tuple[tuple[str, int], ...] = (
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 1000),  # how long an attempt may take
     ("grpc.max_reconnect_backoff_ms", 200),
     ("grpc.enable_retries", 0),
 )

@@ -7,8 +7,11 @@ from collections.abc import Callable
 from itertools import count
 from random import Random
 
+from emucluster.core.errors import EmuclusterError
+from emucluster.core.faults import FaultLease
+from emucluster.core.faults import Ledger as TargetLedger
 from emucluster.experiment.ledger import Ask, Clear, Command, Ledger, List
-from emucluster.experiment.lifecycle import Acknowledged, Event, Listed, Observed
+from emucluster.experiment.lifecycle import Acknowledged, Event, Listed, Observed, Refused
 from emucluster.experiment.plan import Plan
 
 ASK_TIMEOUT_S = 2.0
@@ -16,26 +19,41 @@ START_S = 1000.0
 
 
 class Target:
-    """Holds leases as targets must: ends them by itself, and remembers what was cleared."""
+    """The ledger that targets have, on virtual time: what is lost with its process is lost."""
 
     def __init__(self) -> None:
-        self.leases: dict[str, float] = {}
-        self.cleared: set[str] = set()
+        self.ledger = TargetLedger()
 
     def in_force(self, now_s: float) -> tuple[str, ...]:
-        return tuple(sorted(i for i, until_s in self.leases.items() if now_s < until_s))
+        for lease in self.ledger.expired(now_s=now_s):
+            self.ledger.clear(lease.id, now_s=now_s, ended_by="expiry")
+        return tuple(sorted(self.ledger.in_force))
 
-    def ask(self, command: Ask, now_s: float) -> None:
-        if command.entry.id not in self.cleared and now_s < command.until_s:
-            self.leases[command.entry.id] = command.until_s
+    def ask(self, command: Ask, now_s: float) -> str:
+        """Why it will not; empty: it is in force, or there is nothing to do."""
+        self.in_force(now_s)
+        entry = command.entry
+        ends_s = min(now_s + command.for_s, command.until_s)
+        lease = FaultLease(
+            entry.id,
+            entry.kind,
+            entry.target,
+            now_s,
+            ends_s,
+            peers=entry.peers,
+            follow=entry.follow,
+        )
+        try:
+            self.ledger.inject(lease, now_s=now_s)
+        except EmuclusterError as error:
+            return str(error)
+        return ""
 
-    def clear(self, fault_id: str) -> None:
-        self.leases.pop(fault_id, None)
-        self.cleared.add(fault_id)
+    def clear(self, fault_id: str, now_s: float) -> None:
+        self.ledger.clear(fault_id, now_s=now_s)
 
     def restart(self) -> None:
-        self.leases.clear()
-        self.cleared.clear()
+        self.ledger = TargetLedger()
 
 
 class Lab:
@@ -95,17 +113,13 @@ class Lab:
         runner, sent_s = self.runner, self.now_s
 
         def arrive() -> None:
+            answers: list[Callable[[], Event]]
             match command:
                 case Ask():
-                    target.ask(command, self.now_s)
-                    answers: list[Callable[[], Event]] = [
-                        lambda: Acknowledged(
-                            at_s=self.now_s, id=command.entry.id, attempt=command.attempt
-                        ),
-                        lambda: Observed(at_s=self.now_s, id=command.entry.id, by="client/c"),
-                    ]
+                    error = target.ask(command, self.now_s)
+                    answers = self._answers(command, error)
                 case Clear():
-                    target.clear(command.id)
+                    target.clear(command.id, self.now_s)
                     answers = []
                 case List():
                     held = target.in_force(self.now_s)
@@ -122,6 +136,16 @@ class Lab:
 
         limit_s = sent_s + ASK_TIMEOUT_S if isinstance(command, Ask) else None
         self._post(arrive, before_s=limit_s)
+
+    def _answers(self, ask: Ask, error: str) -> list[Callable[[], Event]]:
+        """What is heard of an ask that has arrived."""
+        known = {"id": ask.entry.id, "attempt": ask.attempt}
+        if error:
+            return [lambda: Refused(at_s=self.now_s, error=error, **known)]
+        return [
+            lambda: Acknowledged(at_s=self.now_s, **known),
+            lambda: Observed(at_s=self.now_s, id=ask.entry.id, by="client/c"),
+        ]
 
     def _hear(self, runner: int, answer: Callable[[], Event]) -> None:
         if runner == self.runner:

@@ -156,6 +156,17 @@ def test_what_nobody_noticed_fails_once_its_time_is_up() -> None:
     assert answer("time-to-detect", history(steady()), atMost="10s") == "unknown"
 
 
+def test_what_is_noticed_after_the_fault_is_over_has_another_cause() -> None:
+    late = verdict("time-to-detect", noticed(19), atMost="5s")
+    assert (late.answer, late.value) == ("fail", None)
+    assert late.evidence.stretches[0].end_s == 18
+
+
+def test_a_detector_may_lag_behind_a_short_fault_within_the_bound() -> None:
+    assert verdict("time-to-detect", noticed(19), atMost="8s").value == 7
+    assert answer("time-to-detect", noticed(21), atMost="8s") == "fail"
+
+
 def recovering(until_s: float, end_s: float = END_S) -> History:
     calls = steady(0, 12) + steady(12, until_s, outcome="failed") + steady(until_s, end_s)
     return history(calls, faults=[fault(12, 18)])
@@ -251,6 +262,18 @@ def test_endpoints_can_be_held_against_the_truth_instead() -> None:
     truths = [truth(0, "up"), truth(12, "down")]
     found = history(beliefs=lag(15), truths=truths)
     assert verdict("endpoints-match", found, within="1s", ready="truth").value == 3
+
+
+@pytest.mark.parametrize("service", ["web", "service/web", "default/web", "service/default/web"])
+def test_a_service_may_be_named_with_and_without_its_namespace(service: str) -> None:
+    found = verdict("endpoints-match", history(beliefs=lag(15)), within="1s", service=service)
+    assert (found.answer, found.value) == ("pass", 1)
+
+
+def test_a_service_that_nobody_watched_is_told_with_those_that_were() -> None:
+    found = verdict("endpoints-match", history(beliefs=lag(15)), within="1s", service="shop/web")
+    assert found.answer == "unknown"
+    assert found.found == "no endpoints of shop/web was watched; there were: default/web"
 
 
 def test_what_nobody_watched_is_unknown() -> None:

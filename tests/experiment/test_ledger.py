@@ -1,12 +1,16 @@
 import pytest
+from msgspec.structs import replace
 
 from emucluster.experiment.ledger import Ask, Clear, Ledger, List
 from emucluster.experiment.lifecycle import (
     Acknowledged,
+    Asked,
     Listed,
+    LookedFor,
     Observed,
     Refused,
     Restarted,
+    SeenOver,
     State,
     Triggered,
 )
@@ -66,6 +70,15 @@ def test_a_fault_goes_from_planned_to_clean(ledger: Ledger) -> None:
     assert (record.ended_by, record.ended_s, record.mechanism) == ("expiry", T0 + 17, "imitated")
 
 
+def test_the_record_of_a_link_tells_from_whom() -> None:
+    target = {"kind": "link", "from": "node/node-2", "to": NODE}
+    found = plan(kind="latency", target=target, params={"delay": "50ms"})
+    ledger = Ledger(found, start_s=T0)
+    told = {(record.target, record.peers) for record in ledger.records()}
+    assert told == {(entry.target, entry.peers) for entry in found.entries}
+    assert (NODE, ("node/node-2",)) in told
+
+
 def test_it_is_asked_for_when_it_is_due_and_for_what_is_left_of_its_time(ledger: Ledger) -> None:
     assert ledger.next_wake_s() == T0 + 12
     assert wake(ledger, 11.9) == []
@@ -103,6 +116,27 @@ def test_what_is_acknowledged_and_seen_by_nobody_else_makes_the_run_invalid(
     assert ledger.invalid_reasons() == [
         f"freeze: freeze on {NODE} was acknowledged, and nobody but its target saw it"
     ]
+
+
+def test_what_others_saw_instead_is_told(ledger: Ledger) -> None:
+    wake(ledger, 12)
+    acknowledge(ledger, 12.1)
+    ledger.handle(LookedFor(at_s=T0 + 13, id=ID, what="node/node-2: answered in 1 ms"))
+    wake(ledger, 17)
+    listed(ledger, 17.1)
+    (reason,) = ledger.invalid_reasons()
+    assert reason.endswith("nobody but its target saw it: node/node-2: answered in 1 ms")
+
+
+def test_a_fault_that_only_clients_can_see_is_marked_so() -> None:
+    def unwitnessed(**params: object) -> str:
+        fault = {"kind": "error-rate", "target": "pod/default/web-x4", "params": params}
+        (entry,) = expand(experiment(fault), topology(), 1).entries
+        ledger = Ledger(replace(plan(), entries=(entry,)), start_s=T0)
+        return ledger.records()[0].unwitnessed
+
+    assert unwitnessed() == ""
+    assert unwitnessed(every=3).startswith("left to clients: ")
 
 
 def test_a_target_bears_no_witness_to_its_own_fault(ledger: Ledger) -> None:
@@ -221,3 +255,108 @@ def test_a_repeated_acknowledgement_changes_nothing(ledger: Ledger) -> None:
     before = ledger.records()
     acknowledge(ledger, 13)
     assert ledger.records() == before
+
+
+def test_a_fault_that_is_over_at_once_is_done_once_and_ended_by_itself() -> None:
+    fault = {"kind": "crash", "target": "pod/default/web-x1", "at": "2s", "for": "5s"}
+    ledger = Ledger(expand(experiment(fault), topology(), 1), start_s=T0)
+    (ask,) = ledger.wake(now_s=T0 + 12)
+    assert isinstance(ask, Ask)
+    assert ask.entry.follow == "instance"
+    ledger.handle(Acknowledged(at_s=T0 + 12.1, id="crash.0", attempt=1))
+    ledger.handle(Listed(at_s=T0 + 12.2, target=ask.entry.target, asked_s=T0 + 12.15))
+
+    (record,) = ledger.records()
+    assert (record.ended_s, record.ended_by) == (T0 + 12.2, "expiry")
+    assert not any(isinstance(c, Ask) for c in ledger.wake(now_s=T0 + 13))
+
+
+def ended(ledger: Ledger) -> None:
+    """Acknowledged, seen, and over by its target's word."""
+    wake(ledger, 12)
+    acknowledge(ledger, 12.1)
+    observe(ledger, 12.5)
+    wake(ledger, 17)
+    listed(ledger, 17.1)
+
+
+def seen_over(ledger: Ledger, at_s: float, end: str, what: str = "") -> None:
+    ledger.handle(SeenOver(at_s=T0 + at_s, id=ID, end=end, by="node/node-2", what=what))
+
+
+def test_others_than_the_target_are_to_see_its_end(ledger: Ledger) -> None:
+    assert ledger.unseen_ends() == []
+    ended(ledger)
+    assert [entry.id for entry in ledger.unseen_ends()] == [ID]
+    assert ledger.may_yet_be_seen_over(now_s=T0 + 18)
+    seen_over(ledger, 17.5, "gone", "answered in 1 ms")
+    assert ledger.unseen_ends() == []
+    assert not ledger.may_yet_be_seen_over(now_s=T0 + 18)
+    assert ledger.invalid_reasons() == []
+    (record,) = ledger.records()
+    assert (record.gone_s, record.gone_by) == (T0 + 17.5, "node/node-2")
+
+
+def test_an_effect_that_is_still_seen_when_its_target_calls_it_over_makes_the_run_invalid(
+    ledger: Ledger,
+) -> None:
+    ended(ledger)
+    assert ledger.is_clean, "by its target's word"
+    seen_over(ledger, 18, "there", "node/node-2: accepts, and does not answer")
+    assert ledger.invalid_reasons() == [
+        f"freeze: freeze on {NODE} was over by its target's word, and still seen by others: "
+        "node/node-2: accepts, and does not answer"
+    ]
+    seen_over(ledger, 19, "unknown", "nobody could look")
+    assert len(ledger.invalid_reasons()) == 1, "what was seen is not unsaid by who cannot look"
+    seen_over(ledger, 20, "gone", "answered in 1 ms")
+    assert ledger.invalid_reasons() == []
+    (record,) = ledger.records()
+    assert (record.ended_s, record.gone_s) == (T0 + 17, T0 + 20), "and how late is recorded"
+
+
+def test_an_end_that_nobody_could_see_is_told_as_such(ledger: Ledger) -> None:
+    ended(ledger)
+    seen_over(ledger, 18, "unknown", "nobody else can look")
+    assert ledger.invalid_reasons() == []
+    (record,) = ledger.records()
+    assert (record.gone_s, record.gone_what) == (None, "nobody else can look")
+
+
+def test_what_is_still_seen_is_waited_for_as_long_as_it_may_last_and_once_more_after_the_stop(
+    ledger: Ledger,
+) -> None:
+    ended(ledger)
+    assert ledger.may_yet_be_seen_over(now_s=T0 + 21), "nobody has looked yet"
+    seen_over(ledger, 17.5, "unknown", "nobody else can look")
+    assert not ledger.may_yet_be_seen_over(now_s=T0 + 21), "nobody can tell: left at that"
+    seen_over(ledger, 18, "there", "no answer")
+    assert ledger.may_yet_be_seen_over(now_s=T0 + 21)
+    assert not ledger.may_yet_be_seen_over(now_s=T0 + 23)
+    ledger.stop(now_s=T0 + 40)
+    assert ledger.may_yet_be_seen_over(now_s=T0 + 45)
+    assert not ledger.may_yet_be_seen_over(now_s=T0 + 47)
+
+
+def test_a_fault_that_is_asked_for_again_is_to_be_seen_over_again() -> None:
+    ledger = Ledger(plan(), start_s=T0)
+    ended(ledger)
+    seen_over(ledger, 17.5, "gone")
+    ledger.handle(Asked(at_s=T0 + 18, id=ID, attempt=2))
+    listed(ledger, 21, asked_s=20.9)
+    assert [entry.id for entry in ledger.unseen_ends()] == [ID]
+
+
+def test_a_target_bears_no_witness_to_the_end_of_its_fault(ledger: Ledger) -> None:
+    ended(ledger)
+    with pytest.raises(ValueError, match="cannot bear witness"):
+        ledger.handle(SeenOver(at_s=T0 + 18, id=ID, end="gone", by=NODE))
+
+
+def test_what_went_with_its_target_needs_nobody_to_see_its_end() -> None:
+    ledger = Ledger(plan(follow="instance"), start_s=T0)
+    wake(ledger, 12)
+    acknowledge(ledger, 12.1)
+    ledger.handle(Restarted(at_s=T0 + 13, target=NODE))
+    listed(ledger, 17.1)
+    assert ledger.unseen_ends() == []

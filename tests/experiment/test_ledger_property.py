@@ -11,18 +11,23 @@ from emucluster.experiment.vocabulary import PHASES
 from .lab import START_S, Lab
 
 INJECT_S = (5.0, 25.0)
+TOGETHER = ("slow", "cpu-hog", "latency", "partition")
+"""Kinds that go with each other on one node."""
+EXCLUDING = ("freeze", "power-off", "flap")
 
 
-def random_plan(rng: Random) -> Plan:
+def random_plan(rng: Random, kinds: tuple[str, ...] = TOGETHER + EXCLUDING) -> Plan:
     entries = []
     for number in range(rng.randint(1, 9)):
         at_s = rng.uniform(*INJECT_S) if rng.random() < 0.8 else None
+        kind = rng.choice(kinds)
         longest_s = INJECT_S[1] - (at_s or INJECT_S[0])
         entries.append(
             PlanEntry(
                 id=f"f.{number}",
                 fault="f",
-                kind="freeze",
+                kind=kind,
+                peers=("outside",) if kind in ("latency", "partition") else (),
                 target=f"node/node-{rng.randint(1, 2)}",
                 identity="",
                 at_s=at_s,
@@ -91,7 +96,7 @@ def test_a_runner_that_never_comes_back_leaves_nothing_beyond_the_inject_phase(b
 def test_without_mishaps_every_schedule_runs_to_its_end_and_is_clean_by_itself() -> None:
     for seed in range(200):
         rng = Random(f"well/{seed}")
-        lab = Lab(random_plan(rng), rng, loss=0, delay_max_s=0.02)
+        lab = Lab(random_plan(rng, TOGETHER), rng, loss=0, delay_max_s=0.02)
         lab.run_until(START_S + 10)
         for entry in lab.ledger.waiting():
             lab.ledger.handle(Triggered(at_s=lab.now_s, id=entry.id))

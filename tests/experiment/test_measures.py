@@ -264,6 +264,41 @@ def test_an_outage_is_told_phase_by_phase() -> None:
     assert found.dark_s == pytest.approx(2.6)
 
 
+@pytest.mark.parametrize(
+    ("truths", "noticed_s"),
+    [
+        ([truth(12, "degraded", NODE), truth(18, "up", NODE)], None),
+        ([truth(12, "down", NODE), truth(21, "up", NODE)], 20),
+    ],
+)
+def test_a_notice_after_the_fault_counts_only_until_its_target_is_up_again(
+    truths: list[TruthRecord], noticed_s: float | None
+) -> None:
+    beliefs = [belief(20, "lease", "out", NODE, service="")]
+    found = outage_of_group(
+        history(steady(), faults=[fault()], beliefs=beliefs, truths=truths), "users"
+    )
+    assert found is not None
+    assert found.noticed_s == noticed_s
+
+
+@pytest.mark.parametrize("down_s", [11.99, 12.0, 12.5])
+def test_the_kube_proxy_of_a_machine_without_power_is_not_waited_for(down_s: float) -> None:
+    beliefs, truths = story()
+    beliefs.append(belief(19, "proxy", "out", where="node-1"))
+    found = outage_of_group(
+        history(
+            steady(),
+            faults=[fault()],
+            beliefs=beliefs,
+            truths=[*truths, truth(down_s, "down", NODE), truth(18, "up", NODE)],
+        ),
+        "users",
+    )
+    assert found is not None
+    assert found.proxies_updated_s == 14.9
+
+
 def test_services_are_told_apart() -> None:
     calls = steady() + steady(12, 15, outcome="failed", service="default/other", group="g")
     found = history(calls, faults=[fault()])

@@ -64,7 +64,6 @@ def test_rolling_beyond_the_inject_phase_is_refused() -> None:
 
 
 @given(st.integers())
-@settings(max_examples=50)
 def test_a_drawn_start_is_within_its_bounds(seed: int) -> None:
     (found,) = entries(one("crash", "node/node-1", at="1s", within="3s"), seed=seed)
     assert found.at_s is not None
@@ -115,8 +114,11 @@ def test_dns_and_kube_proxy_without_a_name_are_those_of_every_node() -> None:
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
-        (one("crash", "node/node-9"), "no node fits its target; there are: node-1, node-2"),
-        (one("crash", "zone/moon"), "no zone fits its target; there are: zone-a, zone-b"),
+        (
+            one("crash", "node/node-9"),
+            'no node fits its target "node-9"; there are: node-1, node-2',
+        ),
+        (one("crash", "zone/moon"), 'no zone fits its target "moon"; there are: zone-a, zone-b'),
         (one("freeze", "lb/web"), "there are: lb/default/web-lb"),
         (one("crash", {"kind": "node", "select": "fixed:5"}), "wants 5 of node, and only 4 fit"),
     ],

@@ -79,7 +79,7 @@ def test_what_was_read_can_be_written_and_read_again() -> None:
     ("line", "path", "words"),
     [
         ("sed: 1", "sed", 'unknown field "sed"; known: cluster, faults'),
-        ("cluster: {nodez: 3}", "cluster.nodez", "known: bind, cloud, kubeProxyMode"),
+        ("cluster: {nodez: 3}", "cluster.nodez", "known: bind, cloud, fsync, kubeProxyMode"),
         ("cluster: {nodes: x}", "cluster.nodes", "must be a whole number; got 'x'"),
         ("cluster: {nodes: 0}", "cluster.nodes", "must be a whole number >= 1; got 0"),
         ("cluster: {cloud: ibm}", "cluster.cloud", "must be one of aws-clb, aws-nlb, azure"),

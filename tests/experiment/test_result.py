@@ -2,8 +2,9 @@ from typing import Any
 
 import jsonschema
 import pytest
+from msgspec.structs import replace
 
-from emucluster.experiment.assembly import overall_of_trials, run_result, trial_result
+from emucluster.experiment.assembly import overall_of_trials, repeats, run_result, trial_result
 from emucluster.experiment.difference import diff
 from emucluster.experiment.history import CallRecord
 from emucluster.experiment.plan import expand
@@ -15,7 +16,13 @@ from emucluster.experiment.result import (
     results_schema,
     to_json,
 )
-from emucluster.experiment.rig import Environment, refusals, saturation_reasons
+from emucluster.experiment.rig import (
+    GENERATOR_TOO_LATE,
+    NOT_STARTED,
+    Environment,
+    refusals,
+    saturation_reasons,
+)
 
 from .build import END_S, call, executed, experiment, fault, history, steady, topology
 
@@ -100,13 +107,23 @@ def test_a_run_whose_limit_was_the_emulator_is_invalid() -> None:
     found = run(late)
     assert found.overall == "invalid"
     assert found.trials[0].invalid_reasons == (
-        "calls of users were begun 300 ms after they were due (p99)",
+        "calls of users were begun 300 ms after they were due (p99); given what is judged, at most "
+        "100 ms tell of the cluster",
     )
+
+
+def test_calls_that_a_generator_came_too_late_for_make_a_run_invalid() -> None:
+    never = replace(call(15.0, "failed"), status=NOT_STARTED)
+    full = [*steady(), replace(never, error="as many calls in flight as allowed")]
+    assert saturation_reasons(experiment(), Environment(), history(full)) == []
+    late = [*full, replace(never, error=GENERATOR_TOO_LATE)]
+    (reason,) = saturation_reasons(experiment(), Environment(), history(late))
+    assert reason.startswith("1 calls were never begun")
 
 
 def test_a_late_event_loop_and_busy_processors_are_told() -> None:
     busy = Environment(loop_lag_p99_s={"node-1": 0.25, "node-2": 0.01}, cpu_share=0.99)
-    first, second = saturation_reasons(busy, history(steady()))
+    first, second = saturation_reasons(experiment(), busy, history(steady()))
     assert "event loop of node-1 was late by 250 ms" in first
     assert second == "processors were 99% busy"
 
@@ -115,13 +132,14 @@ def test_faults_that_would_measure_the_rig_are_refused_with_the_reason() -> None
     hog = {"kind": "cpu-hog", "target": "node/node-1"}
     assert refusals(experiment(hog), cores=2) == []
     (reason,) = refusals(experiment(hog, cluster={"packing": "node"}), cores=2)
-    assert reason.startswith('fault "cpu-hog": cpu-hog with packing node')
+    assert reason.startswith('faults[0] "cpu-hog": cpu-hog with packing node')
 
 
 def test_more_load_than_cores_is_refused() -> None:
     heavy = {
         "name": "users",
         "target": "service/web",
+        "clients": 3,
         "arrival": {"kind": "constant", "rate": 6001},
     }
     (reason,) = refusals(experiment(workload=[heavy]), cores=2)
@@ -158,3 +176,46 @@ def test_trouble_and_cure_differ_in_settings_verdicts_and_numbers() -> None:
     changed = {n.name: n for n in found.numbers}
     assert changed["users/inject/availability"].is_clear
     assert not changed["users/baseline/availability"].is_clear
+
+
+def limited_trials(*overalls: str) -> list[Trial]:
+    """`limited` in place of a verdict is a trial that the emulator limited."""
+    (trial,) = half_lost().trials
+    return [
+        replace(trial, number=number, overall="invalid", limited=True)
+        if overall == "limited"
+        else replace(trial, number=number, overall=overall)
+        for number, overall in enumerate(overalls)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("overalls", "asked", "decided"),
+    [
+        (["pass", "limited", "pass", "pass"], 3, "pass"),
+        (["pass", "limited", "pass"], 3, "invalid"),  # nobody repeated it
+        (["fail", "limited", "pass", "pass"], 3, "fail"),
+        (["pass", "invalid", "pass", "pass"], 3, "invalid"),  # not the emulator's fault
+        (["limited"], 1, "invalid"),
+    ],
+)
+def test_trials_that_the_emulator_limited_do_not_count_once_repeated(
+    overalls: list[str], asked: int, decided: str
+) -> None:
+    asked_for = replace(experiment(), trials=asked)
+    trials = limited_trials(*overalls)
+    result = run_result(asked_for, trials, Environment(), seed=0)
+    assert result.overall == decided
+
+
+def test_at_most_half_as_many_trials_are_run_again() -> None:
+    assert [repeats(3, replace(experiment(), trials=n)) for n in (1, 2, 5, 20)] == [0, 1, 2, 3]
+
+
+def test_only_the_emulators_own_limits_make_a_trial_limited() -> None:
+    late = Environment(loop_lag_p99_s={"node-1": 5.0})
+    records, plan = history([]), expand(experiment(), topology(), 0)
+    only = trial_result(experiment(), plan, records, late, clean=True)
+    both = trial_result(experiment(), plan, records, late, clean=True, invalid_reasons=["dirty"])
+    assert (only.overall, only.limited) == ("invalid", True)
+    assert (both.overall, both.limited) == ("invalid", False)

@@ -1,4 +1,4 @@
-from emucluster.experiment import kinds
+from emucluster.core.faults import kinds
 from emucluster.experiment.plan import expand
 from emucluster.experiment.schedules import random_faults
 
@@ -13,8 +13,7 @@ def test_every_random_schedule_can_be_planned_within_its_limits() -> None:
         plan = expand(drawn, topology(), seed)
         seen |= {entry.kind for entry in plan.entries}
         assert all(10 <= (e.at_s or 0) < (e.end_s or 0) <= 20 + 1e-6 for e in plan.entries)
-    easy = {k.name for k in kinds.KINDS if not k.is_operation and k.name != "bandwidth"}
-    assert seen == easy
+    assert seen == {kind.name for kind in kinds.KINDS if not kind.is_operation}
 
 
 def test_a_schedule_is_drawn_from_the_seed_alone() -> None:

@@ -3,7 +3,7 @@ from random import Random
 from statistics import median
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from emucluster.experiment.stats import (
@@ -27,7 +27,6 @@ def test_both_intervals_hold_the_share_and_stay_within_0_and_1(count: tuple[int,
 
 
 @given(counts)
-@settings(max_examples=50)
 def test_the_distribution_function_is_the_sum_of_the_binomials(count: tuple[int, int]) -> None:
     successes, total = count
     share = 0.3
@@ -57,7 +56,6 @@ def test_the_exact_interval_covers_as_often_as_it_says() -> None:
 
 
 @given(st.integers(1, 500), st.floats(0.01, 0.99))
-@settings(max_examples=50)
 def test_a_binomial_range_holds_the_confidence(total: int, share: float) -> None:
     low, high = binomial_range(total, share)
     inside = binomial_cdf(high, total, share) - binomial_cdf(low - 1, total, share)

@@ -15,16 +15,17 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "deploy" / "netns-cluster.sh"
 WEB = ROOT / "examples" / "web.yaml"
 TAG = "t"
-SETTINGS = {"EMU_TAG": TAG, "EMU_NET": "10.79.0", "EMU_PYTHON": sys.executable}
+NET = "10.79.0"
+SETTINGS = {"EMU_TAG": TAG, "EMU_NET": NET, "EMU_PYTHON": sys.executable}
 
 Found = TypeVar("Found")
 
 
-def script(command: str) -> "subprocess.CompletedProcess[str]":
+def script(command: str, **settings: str) -> "subprocess.CompletedProcess[str]":
     """Run the script for hosts of the tests' own, beside those that a user may have."""
     return subprocess.run(
         [str(SCRIPT), command],
-        env={**os.environ, **SETTINGS},
+        env={**os.environ, **SETTINGS, **settings},
         capture_output=True,
         text=True,
         timeout=60,
@@ -58,11 +59,13 @@ def until(condition: Callable[[], Found], what: str, *, timeout_s: float = 30.0)
 
 @dataclass(frozen=True)
 class Hosts:
-    """The hosts 1 to 3; the Ray head is on the first."""
+    """The hosts 1 to 3 (`numbers`); the Ray head is on the first."""
 
     ray_address: str
     bind: str
     token_path: str
+    tag: str = TAG
+    numbers: tuple[int, ...] = (1, 2, 3)
 
     def address(self, host: int) -> str:
         return f"{self.bind[:-1]}{host}"
@@ -73,7 +76,7 @@ class Hosts:
         """A command on one of the hosts."""
         environ = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": self.token_path}
         found = subprocess.run(
-            ["ip", "netns", "exec", f"emu{TAG}{host}", *command],
+            ["ip", "netns", "exec", f"emu{self.tag}{host}", *command],
             env=environ,
             input=text,
             capture_output=True,
@@ -94,9 +97,9 @@ class Hosts:
     def processes(self) -> set[int]:
         """All processes of all hosts; none of them a zombie."""
         found = set()
-        for host in (1, 2, 3):
+        for host in self.numbers:
             listed = subprocess.run(
-                ["ip", "netns", "pids", f"emu{TAG}{host}"], capture_output=True, text=True
+                ["ip", "netns", "pids", f"emu{self.tag}{host}"], capture_output=True, text=True
             )
             found |= {int(pid) for pid in listed.stdout.split() if _lives(int(pid))}
         return found
@@ -105,9 +108,32 @@ class Hosts:
         """Every TCP socket that listens on any host, as HOST ADDRESS:PORT."""
         return {
             f"{host} {line.split()[3]}"
-            for host in (1, 2, 3)
+            for host in self.numbers
             for line in self.run(host, "ss", "-Hltn").stdout.splitlines()
         }
+
+
+@contextmanager
+def hosts_with_ray(
+    tag: str = TAG, net: str = NET, numbers: tuple[int, ...] = (1, 2, 3)
+) -> Iterator[Hosts]:
+    """Hosts with a Ray across them, of which nothing is left afterwards."""
+    settings = {"EMU_TAG": tag, "EMU_NET": net, "EMU_HOSTS": " ".join(map(str, numbers))}
+    made = script("up", **settings)
+    try:
+        assert made.returncode == 0, made.stderr
+        told = dict(
+            line.split("=", 1) for line in made.stdout.splitlines() if not line.startswith("#")
+        )
+        place = told["EMU_RAY_ADDRESS"], told["EMU_BIND"], told["RAY_AUTH_TOKEN_PATH"]
+        yield Hosts(*place, tag, numbers)
+    finally:
+        gone = script("down", **settings)
+    assert gone.returncode == 0, gone.stderr
+    left = [path for path in Path("/run/netns").glob(f"emu{tag}[0-9]")]
+    left += [path for path in Path("/sys/class/net").glob(f"*emu{tag}[0-9]*")]
+    left += [path for path in Path("/tmp").glob(f"emu-hosts{tag}*")]
+    assert left == [], "what the script made is removed by it"
 
 
 def _lives(pid: int) -> bool:

@@ -54,6 +54,27 @@ def test_other_machines_call_the_nodeport_of_a_node_that_shares_its_own(web: Clu
     assert [reply["status"] for reply in replies] == ["OK"] * 5
 
 
+def test_the_loss_of_power_of_a_far_node_alone_on_its_machine_is_noticed_and_it_comes_back(
+    web: Cluster,
+) -> None:
+    web.cli("fault", "inject", "power-off", "node/node-3")
+    failed = web.calls("service/web-nodeport", "--node", "node-3", "--timeout", "1")[0]
+    assert failed["status"] == "DEADLINE_EXCEEDED"
+
+    def ready(node: str) -> bool:
+        conditions = web.json("get", "node", node)["status"]["conditions"]
+        return "True" in [c["status"] for c in conditions if c["type"] == "Ready"]
+
+    until(lambda: not ready("node-3"), "NotReady", timeout_s=40)
+    calls = web.calls("service/web-lb", "-n", "30", "--timeout", "2")
+    assert {call["node"] for call in calls if call["ok"]} == ALL - {"node-3"}
+    assert all(call["ok"] for call in calls), calls
+    web.cli("fault", "clear", "--all")
+    until(lambda: ready("node-3"), "Ready", timeout_s=40)
+    web.wait_ready()
+    assert web.calls("service/web-nodeport", "--node", "node-3")[0]["ok"]
+
+
 def test_a_killed_node_on_a_far_machine_is_lost_and_comes_back_elsewhere_bound(
     web: Cluster,
 ) -> None:

@@ -24,7 +24,7 @@ class FakeControlPlane:
         self._config = config
 
     async def start(self) -> dict[str, Any]:
-        address = self._config["host_bind"]
+        address = self._config["address"]
         self._server = make_server(self._config["token"])
         api_pb2_grpc.add_ApiServicer_to_server(_Api(), self._server)
         bind(self._server, address, API_PORT)

@@ -18,6 +18,7 @@ from tests.live.watching import Load, ok, pid_of, pods, until
 pytestmark = pytest.mark.live
 
 NAMESPACE = "churn"
+KILLS = 8
 
 
 class Writer:
@@ -103,9 +104,10 @@ def addresses(cluster: emu.Cluster, seen: dict[str, set[str]]) -> None:
             seen[pod.metadata.uid].add(pod.status.pod_ip)
 
 
-@pytest.mark.parametrize("kills", [4, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.rare
+@pytest.mark.slow
 def test_killed_again_and_again_under_writes_it_loses_nothing_and_gives_nothing_out_twice(
-    small: emu.Cluster, kills: int
+    small: emu.Cluster,
 ) -> None:
     small.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
     writers = [Writer(small, number) for number in range(3)]
@@ -116,7 +118,7 @@ def test_killed_again_and_again_under_writes_it_loses_nothing_and_gives_nothing_
         for writer in writers:
             writer.thread.start()
         try:
-            for number in range(kills):
+            for number in range(KILLS):
                 apply_again(small, churn(1 + 3 * (number % 2)))
                 addresses(small, seen)
                 versions.append(small.api.list_at("Service")[1])
@@ -130,7 +132,7 @@ def test_killed_again_and_again_under_writes_it_loses_nothing_and_gives_nothing_
     assert [writer.problem for writer in writers] == [None] * 3
     assert versions == sorted(versions), "no version is given out again"
     ok(load.calls)
-    check_services(small, writers, at_least=kills)
+    check_services(small, writers, at_least=KILLS)
     small.wait_ready()
     addresses(small, seen)
     assert all(len(ips) == 1 for ips in seen.values())

@@ -33,6 +33,24 @@ async def commit(durable: Durable, store: Store) -> None:
     await durable.at_least(store.version)
 
 
+@pytest.mark.parametrize("count", [1, 3, 5, 63, 64, 149])
+def test_a_batch_of_any_size_is_on_disk_whole(tmp_path: Path, count: int) -> None:
+    async def run() -> None:
+        store, durable = new_store(), Durable(tmp_path / "db")
+        durable.load()
+        for number in range(count):
+            store.create(config(f"c-{number}", x=str(number)), stamp=NOW)
+        await commit(durable, store)
+        durable.close()
+        again, restored = Durable(tmp_path / "db"), new_store()
+        restored.restore(*again.load())
+        again.close()
+        assert list(restored.list(ConfigMap)) == list(store.list(ConfigMap))
+        assert restored.count("ConfigMap") == count
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize("synchronous", ["NORMAL", "FULL"])
 def test_a_successor_finds_what_was_acknowledged(tmp_path: Path, synchronous: str) -> None:
     async def run() -> None:
@@ -173,11 +191,14 @@ def test_a_file_that_cannot_be_read_is_refused_and_left_as_it_is(
 
 
 @pytest.mark.live
-def test_twenty_kills_lose_nothing_acknowledged_and_give_no_version_twice(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", [5, pytest.param(20, marks=pytest.mark.slow)])
+def test_kills_lose_nothing_acknowledged_and_give_no_version_twice(
+    tmp_path: Path, kills: int
+) -> None:
     counts: dict[str, int] = {}
     versions: set[int] = set()
     highest = 0
-    for life in range(20):
+    for life in range(kills):
         process = subprocess.Popen(
             [sys.executable, "-P", str(WRITER), str(tmp_path / "db")],
             stdout=subprocess.PIPE,

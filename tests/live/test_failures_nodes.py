@@ -86,7 +86,9 @@ def stop(cluster: emu.Cluster, struck: Struck) -> Callable[[], object]:
     return lambda: os.kill(struck.pid, signal.SIGCONT)
 
 
-@pytest.mark.parametrize("strike", [crash, kill])
+@pytest.mark.parametrize(
+    "strike", [crash, pytest.param(kill, marks=[pytest.mark.slow, pytest.mark.rare])]
+)
 def test_a_crashed_node_resets_and_refuses_at_once_and_takes_its_pods_along(
     web: emu.Cluster, struck: Struck, strike: Callable[[emu.Cluster, Struck], None]
 ) -> None:
@@ -116,7 +118,9 @@ def test_a_crashed_node_resets_and_refuses_at_once_and_takes_its_pods_along(
     assert (machine.pid != struck.pid) == (strike is kill)
 
 
-@pytest.mark.parametrize("strike", [freeze, stop])
+@pytest.mark.parametrize(
+    "strike", [freeze, pytest.param(stop, marks=[pytest.mark.slow, pytest.mark.rare])]
+)
 def test_a_frozen_node_accepts_and_never_answers_and_goes_on_as_it_was(
     web: emu.Cluster,
     struck: Struck,
@@ -132,7 +136,7 @@ def test_a_frozen_node_accepts_and_never_answers_and_goes_on_as_it_was(
         kept = f"before {strike.__name__}"
         stub.Call(echo_pb2.EchoRequest(id=kept), timeout=10)
         connections = stub.Control(echo_pb2.EchoControl(), timeout=10).connections
-        with held_call(old, 0.5) as held:
+        with held_call(old, 1.5) as held:
             thaw = strike(web, struck)
             try:
                 new = named.attempt("service/web-nodeport", node=struck.node, timeout_s=1.5)

@@ -65,10 +65,20 @@ def by_signal(number: signal.Signals) -> Callable[[emu.Cluster, str, int], Undo]
 
 
 crashes = pytest.mark.parametrize(
-    "strike", [by_fault("crash"), by_signal(signal.SIGKILL)], ids=["fault", "kill -9"]
+    "strike",
+    [
+        by_fault("crash"),
+        pytest.param(by_signal(signal.SIGKILL), marks=[pytest.mark.slow, pytest.mark.rare]),
+    ],
+    ids=["fault", "kill -9"],
 )
 freezes = pytest.mark.parametrize(
-    "strike", [by_fault("freeze"), by_signal(signal.SIGSTOP)], ids=["fault", "kill -STOP"]
+    "strike",
+    [
+        by_fault("freeze"),
+        pytest.param(by_signal(signal.SIGSTOP), marks=[pytest.mark.slow, pytest.mark.rare]),
+    ],
+    ids=["fault", "kill -STOP"],
 )
 Strike = Callable[[emu.Cluster, str, int], Undo]
 
@@ -99,7 +109,7 @@ def test_a_frozen_pod_accepts_and_never_answers_and_goes_on_as_it_was(
 ) -> None:
     struck = ok(inside.run("service/web", emu.Plan()))[0]
     counted = restarts(web, struck.pod)
-    with inside.channel(f"pod/{struck.pod}") as channel, held_call(channel, 0.3) as held:
+    with inside.channel(f"pod/{struck.pod}") as channel, held_call(channel, 1.0) as held:
         thaw = strike(web, f"pod/{struck.pod}", struck.pid)
         try:
             new = inside.attempt(f"pod/{struck.pod}", timeout_s=1)
@@ -201,7 +211,7 @@ def test_a_frozen_load_balancer_accepts_and_never_answers_and_goes_on_as_it_was(
     web: emu.Cluster, outside: emu.Client, strike: Strike
 ) -> None:
     pid = pid_of(web, BALANCER)
-    with outside.channel("service/web-lb") as channel, held_call(channel, 0.3) as held:
+    with outside.channel("service/web-lb") as channel, held_call(channel, 1.0) as held:
         thaw = strike(web, "lb/web-lb", pid)
         try:
             new = outside.attempt("service/web-lb", timeout_s=1)

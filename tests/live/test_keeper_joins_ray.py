@@ -13,13 +13,19 @@ from pathlib import Path
 
 import pytest
 
+import emucluster as emu
 from emucluster.client.options import StartOptions
+from emucluster.client.sockets_in_use import listening
 from emucluster.core.errors import ClusterError
 from emucluster.live.keeper import warden
 from emucluster.live.rpc.pb import lab_pb2
+from tests.live.conftest import WEB
 from tests.live.keeper_cluster import ROOT, LabCalls, cluster, states, traces
 
 pytestmark = pytest.mark.live
+
+BIND = "127.0.0.77"
+"""Stands for the machine's address, so that the test listens on loopback alone."""
 
 HEAD = """
 import sys, time
@@ -88,7 +94,7 @@ def test_a_cluster_runs_on_it_and_leaves_it_as_it_was(
         assert status.ray_address == theirs.address
 
     assert traces(record) == []
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while any(warden.started_ticks(pid) is not None for pid in pids):
         assert time.monotonic() < end, "its actors are still there"
         time.sleep(0.05)
@@ -98,6 +104,44 @@ def test_a_cluster_runs_on_it_and_leaves_it_as_it_was(
 
 def _workers(theirs: Theirs) -> set[int]:
     return {pid for pid in warden.processes() if warden.session_of(pid) == theirs.process.pid}
+
+
+@pytest.mark.rare
+@pytest.mark.slow
+def test_only_the_edge_listens_at_bind(theirs: Theirs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With `--bind`: loopback for everything but what was asked for."""
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(theirs.token_path))
+    monkeypatch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+    with emu.Cluster(nodes=2, speed=10, ray_address=theirs.address, bind=BIND) as cluster:
+        cluster.apply(WEB)
+        cluster.wait_ready()
+        found = cluster.status()
+        held = _sockets_of(found.keeper_pid)
+        at_bind = {e.port for e in listening() if e.address == BIND and e.inode in held}
+        everywhere = {entry.port for entry in listening() if entry.address == BIND}
+        published = {int(place.rpartition(":")[2]) for place in found.published.values()}
+
+        assert {"lb/default/web-lb:8080", "node-1:30080", "node-2:30080"} <= set(found.published)
+        assert at_bind == everywhere == published
+        assert {m.address.split(".")[0] for m in found.machines} == {"127"}
+        with cluster.client() as outside:
+            assert outside.call("service/web-lb").ok
+    assert not [entry for entry in listening() if entry.address == BIND]
+    assert theirs.process.poll() is None
+    assert warden.started_ticks(theirs.process.pid) is not None
+
+
+def _sockets_of(pid: int) -> set[int]:
+    found = set()
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            text = os.readlink(entry)
+        except OSError:
+            continue
+        if text.startswith("socket:["):
+            found.add(int(text[8:-1]))
+    return found
 
 
 def test_an_address_where_nobody_listens_is_one_clear_error() -> None:

@@ -19,7 +19,7 @@ from tests.live.conftest import WEB
 from tests.live.keeper_cluster import traces
 from tests.live.watching import Load, alive, until
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.rare]
 
 LISTEN, UNCONNECTED = "0A", "07"
 

@@ -14,7 +14,7 @@ from emucluster.core.errors import EmuclusterError
 from emucluster.core.objects import Event, Pod, Service
 
 T = TypeVar("T")
-DEADLINE_S = 40.0
+DEADLINE_S = 90.0
 
 
 def until(condition: Callable[[], T], what: str, *, deadline_s: float = DEADLINE_S) -> T:

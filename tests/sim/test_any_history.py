@@ -88,7 +88,13 @@ def quiet(runtime: SimRuntime, replicas: int) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize(
+    "seed",
+    [
+        pytest.param(n, marks=[pytest.mark.slow, pytest.mark.rare] if n > 2 else [])
+        for n in range(8)
+    ],
+)
 def test_left_alone_everything_is_as_it_was_asked_for_and_nothing_was_given_out_twice(
     seed: int,
 ) -> None:

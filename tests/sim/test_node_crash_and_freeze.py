@@ -66,6 +66,20 @@ def test_a_crashed_node_boots_and_its_pods_have_one_restart_more(runtime: SimRun
     assert results(calls(runtime, "service/web-nodeport", 6, node="node-2")) == {"ok": 6}
 
 
+def test_a_deleted_node_stays_gone_with_its_pods_until_its_kubelet_starts_anew(
+    runtime: SimRuntime,
+) -> None:
+    pods = ready_pods(runtime)
+    runtime.delete("Node", "node-2", "")
+    runtime.sleep(120.0)
+    assert runtime.get("Node", "node-2", "") is None
+    assert {pod.spec.node_name for pod in runtime.list("Pod")} == {"node-1", "node-3"}
+    assert ready_pods(runtime) == pods  # elsewhere
+    runtime.inject("crash", "node/node-2", 5.0)
+    runtime.sleep(30.0)
+    assert node_is_ready(runtime, "node-2")
+
+
 def test_a_frozen_node_keeps_its_tcp_target_for_its_kernel_accepts(runtime: SimRuntime) -> None:
     runtime.inject("freeze", "node/node-2")
     runtime.sleep(200.0)

@@ -9,7 +9,7 @@ import sys
 from functools import partial
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from emucluster.sim.clock import VirtualClock
@@ -100,7 +100,6 @@ def test_another_seed_gives_another_history() -> None:
 
 
 @given(st.lists(st.floats(min_value=0.0, max_value=1e6), max_size=50))
-@settings(max_examples=100)
 def test_events_run_in_the_order_of_time_and_then_of_arrival(delays: list[float]) -> None:
     loop = EventLoop(VirtualClock())
     ran: list[tuple[float, int]] = []

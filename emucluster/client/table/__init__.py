@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
-from emucluster.client.table.durations import seconds_of
-from emucluster.client.table.rows import PRINTERS
 from emucluster.core.objects import Event, Object
-from emucluster.core.objects.registry import BY_KIND, Resource
+from emucluster.core.objects.registry import Resource, resource_of
+from emucluster.core.printing import Cell, printer
+from emucluster.core.printing.ages import seconds_of
 
 _GAP = "   "
-_EXTERNAL_IP_WIDTH = 16
 
 
 def table(
@@ -30,19 +29,18 @@ def table(
         with_namespace: a NAMESPACE column first, as `-A` shows.
         with_kind: names as `service/web`, as for several kinds at once.
     """
-    row = BY_KIND[objects[0].kind]
-    printer = PRINTERS[row.kind]
-    shown = [i for i, h in enumerate(printer.headers) if wide or h not in printer.wide]
+    row = resource_of(objects[0])
+    printed = printer(row)
+    shown = [i for i, column in enumerate(printed.columns) if wide or not column.priority]
+    named = [i for i in shown if printed.columns[i].format == "name"]
     namespaced = with_namespace and row.namespaced
-    headers = [printer.headers[i] for i in shown]
+    headers = [printed.columns[i].name.upper() for i in shown]
     lines = [["NAMESPACE", *headers] if namespaced else headers]
     for obj in _ordered(objects):
-        cells = list(printer.cells(obj, now_s))
-        if with_kind and printer.headers[0] == "NAME":
+        cells = printed.cells(obj, now_s)
+        if with_kind and named[:1] == [0]:
             cells[0] = f"{_qualified(row)}/{cells[0]}"
-        if row.kind == "Service" and not wide:
-            cells[3] = _cut(cells[3]) if obj.spec.type == "LoadBalancer" else cells[3]  # type: ignore[attr-defined]
-        line = [_one_line(cells[i]) for i in shown]
+        line = [_text(cells[i]) for i in shown]
         lines.append([obj.metadata.namespace, *line] if namespaced else line)
     return align(lines)
 
@@ -72,7 +70,7 @@ def tables(
 
 def name_of(obj: Object) -> str:
     """`deployment.apps/web`: how kubectl names an object in messages and with `-o name`."""
-    return f"{_qualified(BY_KIND[obj.kind])}/{obj.metadata.name}"
+    return f"{_qualified(resource_of(obj))}/{obj.metadata.name}"
 
 
 def align(lines: Sequence[Sequence[str]]) -> str:
@@ -100,13 +98,7 @@ def _last_seen_s(obj: Object) -> float:
     return seconds_of(obj.last_timestamp or obj.event_time or obj.first_timestamp) or 0.0
 
 
-def _one_line(text: str) -> str:
+def _text(cell: Cell) -> str:
     """A cell up to its first line end. Source: k8s.io/cli-runtime pkg/printers, TablePrinter."""
-    first, *more = text.splitlines() or [""]
+    first, *more = ("" if cell is None else str(cell)).splitlines() or [""]
     return f"{first}..." if more else first
-
-
-def _cut(text: str) -> str:
-    if len(text) <= _EXTERNAL_IP_WIDTH:
-        return text
-    return text[: _EXTERNAL_IP_WIDTH - 3] + "..."

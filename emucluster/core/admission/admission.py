@@ -1,62 +1,63 @@
 """The API's door to the store: every request passes here, and leaves nothing when it is refused.
 
 What it adds to the store: default namespace, generateName, the life of namespaces, defaults,
-validation, immutability, and the addresses and ports of Services.
+validation, immutability, the addresses and ports of Services, and what the definitions of custom
+kinds ask of their objects.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
-from typing import Any, Literal, TypeVar, cast
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, TypeAlias, TypeVar, cast
 
-from emucluster.core.addresses import API_PORT, SERVICE_CIDR
+from emucluster.core.addresses import KUBE_API_PORT, SERVICE_CIDR
 from emucluster.core.errors import (
-    AlreadyExists,
-    BadRequest,
+    INVALID,
     Cause,
     Forbidden,
     Invalid,
     NotFound,
 )
 from emucluster.core.objects import (
-    Deployment,
+    CustomObject,
+    CustomResourceDefinition,
     Namespace,
-    NamespaceSpec,
-    Node,
     Object,
     ObjectMeta,
-    ReplicaSet,
     Service,
     ServicePort,
     ServiceSpec,
-    replace,
 )
-from emucluster.core.objects.registry import BY_KIND, resource_of
 from emucluster.core.store import Store
 
 from .apply import Applied, apply_all
-from .defaults import with_defaults
+from .custom import definitions
+from .eviction import evict
 from .nodeport import DEFAULT_RANGE
-from .services import ServiceAllocations, carried_over
-from .validation import validate_create, validate_update
+from .preparation import Preparation, with_namespace
+from .scale import with_replicas
+from .services import ServiceAllocations
+from .unused_fields import unused_fields
 
 O = TypeVar("O", bound=Object)  # noqa: E741
 
 Propagation = Literal["Background", "Foreground", "Orphan"]
 
+Account: TypeAlias = Callable[[Any, Any], Any]
+"""Of the object before a write (None: there is none) and as it is to be stored, makes what is
+stored: it notes who manages which field (core.patching.accounts)."""
+
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 IMMORTAL = frozenset(["default", "kube-system", "kube-public"])
 """Namespaces that may not be deleted (NamespaceLifecycle admission plugin)."""
 
-NAMESPACE_FINALIZER = "kubernetes"
 FOREGROUND = "foregroundDeletion"
 ORPHAN = "orphan"
 
-_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
-_SUFFIX_LENGTH = 5
-_BASE_MAX = 63 - _SUFFIX_LENGTH
-_NAME_ATTEMPTS = 8
+CONDITIONAL = frozenset(["CustomResourceDefinition", "Lease", "PodDisruptionBudget"])
+"""Built-in kinds of which no update goes without a resourceVersion (AllowUnconditionalUpdate)."""
+NO_VERSION = "Invalid value: 0x0: must be specified for an update"
 
 
 class Admission:
@@ -78,8 +79,8 @@ class Admission:
             node_port_range: of nodePorts and healthCheckNodePorts.
         """
         self.store = store
-        self._rng = rng
         self.allocations = ServiceAllocations(cidr=service_cidr, ports=node_port_range, rng=rng)
+        self.preparation = Preparation(store, self.allocations, rng=rng)
         store.on_removal(self._removed)
         self.restored()
 
@@ -90,17 +91,41 @@ class Admission:
     def _removed(self, obj: Object) -> None:
         if isinstance(obj, Service):
             self.allocations.release(obj)
+        self.preparation.removed(obj)
 
     # --- requests --------------------------------------------------------------------------------
 
-    def create(self, obj: O, *, stamp: str, namespace: str = "default") -> O:
-        """Adds an object. `namespace` is for namespaced objects that name none.
+    def create(
+        self,
+        obj: O,
+        *,
+        stamp: str,
+        namespace: str = "default",
+        dry_run: bool = False,
+        account: Account | None = None,
+        warnings: list[str] | None = None,
+    ) -> O:
+        """Adds an object, and returns it as it is stored.
 
-        Raises BadRequest, NotFound (no such namespace), Forbidden (it terminates), AlreadyExists,
-        Invalid, InternalError (addresses or ports exhausted).
+        Args:
+            obj: of a custom kind, in any version that is served.
+            namespace: for namespaced objects that name none.
+            account: keeps account of who manages which field.
+            dry_run: nothing is stored, and nothing stays allocated; what is returned is what would
+                have been, without a resourceVersion.
+            warnings: gets what is not wrong and yet not as one may think.
+
+        Raises BadRequest, NotFound (no such namespace), Forbidden (it terminates),
+        MethodNotAllowed (its kind goes), AlreadyExists, Invalid, InternalError (addresses or ports
+        exhausted).
         """
-        with self.allocations.transaction():
-            return self.store.create(self.prepare_create(obj, namespace=namespace), stamp=stamp)
+        with self.allocations.transaction(keep=not dry_run):
+            made = self.preparation.create(obj, namespace=namespace, stamp=stamp, warnings=warnings)
+            if warnings is not None:
+                warnings += unused_fields(made)
+            if account is not None:
+                made = account(None, made)
+            return self.store.create(made, stamp=stamp, dry_run=dry_run)
 
     def update(
         self,
@@ -110,6 +135,9 @@ class Admission:
         expect: str | None = None,
         subresource: Literal["", "status"] = "",
         namespace: str = "default",
+        dry_run: bool = False,
+        account: Account | None = None,
+        warnings: list[str] | None = None,
     ) -> O:
         """Replaces an object, or only its status; what is unchanged is not written.
 
@@ -117,20 +145,52 @@ class Admission:
 
         Args:
             expect: the resourceVersion it is based on; None: the one in `obj`, and where that has
-                none either, whatever is there.
+                none either, whatever is there (of most kinds; see `CONDITIONAL`).
+            dry_run, account, warnings: as at `create`.
 
         Raises NotFound, Conflict, Invalid, InternalError.
         """
-        del stamp  # no time is written by an update; part of the signature of every write
-        obj = _with_namespace(obj, namespace)
+        row = self.preparation.row(obj)
+        obj = with_namespace(obj, namespace, row)
         old = self._existing(obj)
-        expect = expect or obj.metadata.resource_version or None
+        expect = _given(expect) or _given(obj.metadata.resource_version)
+        if expect is None and (obj.kind in CONDITIONAL or isinstance(obj, CustomObject)):
+            cause = Cause("metadata.resourceVersion", INVALID, NO_VERSION)
+            raise Invalid.of(row.qualified_plural, obj.metadata.name, [cause])
         self.store.check(old, version=expect, uid=obj.metadata.uid or None)
         if subresource == "status":
-            sent = with_defaults(obj) if isinstance(obj, Service | Node) else obj
-            return self.store.update(sent, expect=expect, subresource="status")
-        with self.allocations.transaction():
-            return self.store.update(self.prepare_update(obj, old), subresource=_main_part(obj))
+            sent = self.preparation.status(obj, old)
+            if account is not None:
+                sent = account(old, self.store.revised(sent, subresource="status"))
+            return self.store.update(sent, expect=expect, subresource="status", dry_run=dry_run)
+        with self.allocations.transaction(keep=not dry_run):
+            changed = self.preparation.update(obj, old, stamp=stamp, warnings=warnings)
+            if warnings is not None:
+                warnings += unused_fields(changed, old)
+            if account is not None:
+                changed = account(old, self.revised(changed))
+            return self.store.update(changed, subresource=_main_part(obj), dry_run=dry_run)
+
+    def finalize(
+        self,
+        obj: Namespace,
+        *,
+        expect: str | None = None,
+        dry_run: bool = False,
+        account: Account | None = None,
+    ) -> Namespace:
+        """Sets a namespace's own finalizers, and its metadata; the last one taken away lets one
+        go that terminates.
+
+        Args: as at `update`. Raises NotFound, Conflict, Invalid.
+        """
+        old = self._existing(obj)
+        expect = _given(expect) or _given(obj.metadata.resource_version)
+        self.store.check(old, version=expect, uid=obj.metadata.uid or None)
+        sent = self.preparation.finalize(obj, old)
+        if account is not None:
+            sent = account(old, self.store.revised(sent, subresource="finalize"))
+        return self.store.update(sent, subresource="finalize", dry_run=dry_run)
 
     def delete(
         self,
@@ -143,6 +203,7 @@ class Admission:
         uid: str | None = None,
         expect: str | None = None,
         propagation: str = "Background",
+        dry_run: bool = False,
     ) -> Object:
         """Deletes as `Store.delete`, with the fate of what the object owns.
 
@@ -150,10 +211,8 @@ class Admission:
         Raises NotFound, Conflict, Forbidden (a namespace that may not be deleted), Invalid.
         """
         kind = kind if isinstance(kind, str) else kind.kind
-        if kind in BY_KIND and BY_KIND[kind].namespaced:
-            namespace = namespace or "default"
-        else:
-            namespace = ""
+        row = self.store.kinds.get(kind)
+        namespace = (namespace or "default") if row is not None and row.namespaced else ""
         if kind == "Namespace" and name in IMMORTAL:
             raise Forbidden.of("namespaces", name, "this namespace may not be deleted")
         finalizers = {"Background": (), "Foreground": (FOREGROUND,), "Orphan": (ORPHAN,)}
@@ -172,20 +231,64 @@ class Admission:
             grace_period_s=grace_period_s,
             uid=uid,
             expect=expect,
-            add_finalizers=finalizers[propagation],
+            add_finalizers=(*finalizers[propagation], *_own_finalizers(kind)),
+            dry_run=dry_run,
+        )
+
+    def evict(
+        self,
+        namespace: str,
+        name: str,
+        *,
+        stamp: str,
+        grace_period_s: int | None = None,
+        uid: str | None = None,
+        expect: str | None = None,
+        dry_run: bool = False,
+    ) -> None:
+        """Deletes a pod unless a PodDisruptionBudget is against it. See `core.admission.eviction`.
+
+        Raises NotFound, Conflict, TooManyRequests, Forbidden, InternalError.
+        """
+        evict(
+            self,
+            namespace or "default",
+            name,
+            stamp=stamp,
+            grace_period_s=grace_period_s,
+            uid=uid,
+            expect=expect,
+            dry_run=dry_run,
         )
 
     def scale(
-        self, kind: str | type[Object], namespace: str, name: str, replicas: int, *, stamp: str
+        self,
+        kind: str | type[Object],
+        namespace: str,
+        name: str,
+        replicas: int,
+        *,
+        stamp: str,
+        expect: str | None = None,
+        dry_run: bool = False,
     ) -> Object:
-        """Sets `spec.replicas` of a Deployment or ReplicaSet. Raises NotFound, Invalid."""
+        """Sets how many replicas are wanted of a kind that has the subresource `scale`.
+
+        Raises NotFound, Conflict, Invalid.
+        """
         kind = kind if isinstance(kind, str) else kind.kind
-        if kind not in (Deployment.kind, ReplicaSet.kind):
+        row = self.store.kinds.get(kind)
+        if row is None or "scale" not in row.subresources:
             raise NotFound("the server could not find the requested resource")
-        old = self.store.get(kind, namespace or "default", name)
-        if not isinstance(old, Deployment | ReplicaSet):
-            raise NotFound.of(BY_KIND[kind].qualified_plural, name)
-        return self.update(replace(old, spec=replace(old.spec, replicas=replicas)), stamp=stamp)
+        old = self.store.get(kind, (namespace or "default") if row.namespaced else "", name)
+        if old is None:
+            raise NotFound.of(row.qualified_plural, name)
+        if replicas < 0:
+            text = f"Invalid value: {replicas}: must be greater than or equal to 0"
+            raise Invalid.of("Scale.autoscaling", name, [Cause("spec.replicas", INVALID, text)])
+        return self.update(
+            with_replicas(old, row, replicas), stamp=stamp, expect=expect, dry_run=dry_run
+        )
 
     def apply(
         self,
@@ -211,47 +314,25 @@ class Admission:
         default/kubernetes with the first address of the range.
         """
         for name in NAMESPACES:
-            if self.store.get(Namespace, "", name) is None:
-                self.create(Namespace(metadata=ObjectMeta(name=name)), stamp=stamp)
+            self.ensure_namespace(name, stamp=stamp)
+        self.ensure_kubernetes(stamp=stamp)
+
+    def ensure_namespace(self, name: str, *, stamp: str) -> None:
+        """Creates a namespace unless it is there, be it that it terminates."""
+        if self.store.get(Namespace, "", name) is None:
+            self.create(Namespace(metadata=ObjectMeta(name=name)), stamp=stamp)
+
+    def ensure_kubernetes(self, *, stamp: str) -> None:
+        """Creates the Service default/kubernetes, at the address that is kept for it."""
         if self.store.get(Service, "default", "kubernetes") is None:
             (ip,) = (i for i, o in self.allocations.reserved.items() if o[1] == "kubernetes")
-            port = ServicePort(name="https", port=443, protocol="TCP", target_port=API_PORT)
+            port = ServicePort(name="https", port=443, protocol="TCP", target_port=KUBE_API_PORT)
             labels = {"component": "apiserver", "provider": "kubernetes"}
             meta = ObjectMeta(name="kubernetes", namespace="default", labels=labels)
             spec = ServiceSpec(cluster_ip=ip, ports=(port,))
             self.create(Service(metadata=meta, spec=spec), stamp=stamp)
 
-    # --- what a request makes of an object -------------------------------------------------------
-
-    def prepare_create(self, obj: O, *, namespace: str, opened: frozenset[str] = frozenset()) -> O:
-        """The object as it will be stored, with what it was allocated; to be used in a
-        transaction of `allocations`. `opened`: namespaces that the same request creates.
-        """
-        obj = _with_namespace(obj, namespace)
-        if obj.metadata.resource_version:
-            raise BadRequest("resourceVersion should not be set on objects to be created")
-        obj = self._named(_with_initial_state(obj))
-        resource = resource_of(obj)
-        if resource.namespaced:
-            self._require_open(obj, opened)
-        key = (obj.metadata.namespace, obj.metadata.name)
-        if self.store.get(obj.kind, *key) is not None:
-            raise AlreadyExists.of(resource.qualified_plural, obj.metadata.name)
-        obj = with_defaults(obj)
-        if causes := validate_create(obj):
-            raise Invalid.of(resource.qualified_kind, obj.metadata.name, causes)
-        return cast(O, self.allocations.create(obj)) if isinstance(obj, Service) else obj
-
-    def prepare_update(self, obj: O, old: O) -> O:
-        """Like `prepare_create`, for what is to take the place of `old`."""
-        obj = with_defaults(obj)
-        if isinstance(obj, Service) and isinstance(old, Service):
-            obj = cast(O, carried_over(obj, old))
-        if causes := validate_update(obj, old):
-            raise Invalid.of(resource_of(obj).qualified_kind, obj.metadata.name, causes)
-        if isinstance(obj, Service) and isinstance(old, Service):
-            return cast(O, self.allocations.update(obj, old))
-        return obj
+    # --- for whoever checks a whole manifest first -----------------------------------------------
 
     def revised(self, obj: O) -> O:
         """What writing a prepared update would store; the present object if nothing changes."""
@@ -265,55 +346,22 @@ class Admission:
 
     def _existing(self, obj: O) -> O:
         meta = obj.metadata
-        old = self.store.get(type(obj), meta.namespace, meta.name)
+        old = self.store.get(obj.kind_key, meta.namespace, meta.name)
         if old is None:
-            raise NotFound.of(resource_of(obj).qualified_plural, meta.name)
-        return old
+            raise NotFound.of(self.preparation.row(obj).qualified_plural, meta.name)
+        return cast(O, old)
 
-    def _named(self, obj: O) -> O:
-        """With a name made from generateName, if it has none (k8s.io/apiserver/.../names)."""
-        meta = obj.metadata
-        if meta.name or not meta.generate_name:
-            return obj
-        for _ in range(_NAME_ATTEMPTS):
-            suffix = "".join(self._rng.choice(_ALPHABET) for _ in range(_SUFFIX_LENGTH))
-            name = meta.generate_name[:_BASE_MAX] + suffix
-            if self.store.get(obj.kind, meta.namespace, name) is None:
-                return replace(obj, metadata=replace(meta, name=name))
-        text = "the server was not able to generate a unique name for the object"
-        raise AlreadyExists(f'{resource_of(obj).qualified_plural} "{name}" already exists, {text}')
 
-    def _require_open(self, obj: Object, opened: frozenset[str]) -> None:
-        """Source: the admission plugin NamespaceLifecycle."""
-        name = obj.metadata.namespace
-        namespace = self.store.get(Namespace, "", name)
-        if namespace is None:
-            if name in opened:
-                return
-            raise NotFound.of("namespaces", name)
-        if namespace.metadata.deletion_timestamp is not None:
-            why = f"unable to create new content in namespace {name} because it is being terminated"
-            plural = resource_of(obj).qualified_plural
-            raise Forbidden.of(plural, obj.metadata.name, why)
+def _given(version: str | None) -> str | None:
+    """A resourceVersion that says something: "" and "0" are none."""
+    return version if version not in ("", "0") else None
 
 
 def _main_part(obj: Object) -> Literal["", "replace"]:
-    """A Service's status changes with its type; of other kinds a main update keeps it."""
-    return "replace" if isinstance(obj, Service) else ""
+    """A Service's status changes with its type, a definition's with its names; of other kinds a
+    main update keeps it."""
+    return "replace" if isinstance(obj, Service | CustomResourceDefinition) else ""
 
 
-def _with_namespace(obj: O, namespace: str) -> O:
-    if obj.metadata.namespace or not resource_of(obj).namespaced:
-        return obj
-    return replace(obj, metadata=replace(obj.metadata, namespace=namespace or "default"))
-
-
-def _with_initial_state(obj: O) -> O:
-    """Without the state that only the system may report; a Node may bring its own."""
-    status: Any = getattr(obj, "status", None)
-    if status is not None and not isinstance(obj, Node):
-        obj = replace(obj, status=type(status)())
-    if isinstance(obj, Namespace) and NAMESPACE_FINALIZER not in obj.spec.finalizers:
-        finalizers = (*obj.spec.finalizers, NAMESPACE_FINALIZER)
-        return cast(O, replace(obj, spec=NamespaceSpec(finalizers=finalizers)))
-    return obj
+def _own_finalizers(kind: str) -> tuple[str, ...]:
+    return (definitions.CLEANUP,) if kind == CustomResourceDefinition.kind else ()

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from emucluster.core.errors import ApiError, BadRequest
-from emucluster.core.objects import Namespace, Object, replace
+from emucluster.core.objects import Namespace, Object, ServiceAccount, replace
 from emucluster.core.objects.codec import decode_tree, to_tree
 from emucluster.core.objects.registry import resource_of
+from emucluster.core.schemas.schema import ANY, schema_of
 from emucluster.core.store import Key, key_of
 
 from .merge import three_way
@@ -57,14 +58,18 @@ def apply_all(
     when something is wrong.
     """
     named = [_in_namespace(obj, namespace) for obj in objects]
-    opened = frozenset(obj.metadata.name for obj in named if isinstance(obj, Namespace))
+    opened = frozenset(
+        f"{obj.metadata.namespace}/{obj.metadata.name}".lstrip("/")
+        for obj in named
+        if isinstance(obj, Namespace | ServiceAccount)
+    )
     plans, errors = dict[int, _Plan](), dict[int, ApiError]()
     seen: set[Key] = set()
     order = sorted(range(len(named)), key=lambda i: not isinstance(named[i], Namespace))
     for index in order:
         try:
             _require_single(named[index], seen)
-            plans[index] = _plan(admission, named[index], opened)
+            plans[index] = _plan(admission, named[index], opened, stamp)
         except ApiError as error:
             errors[index] = error
     if errors:
@@ -79,20 +84,23 @@ def _carry_out(admission: Admission, plan: _Plan, stamp: str, dry_run: bool) -> 
     return plan.outcome, admission.write(plan.obj, old=plan.old, stamp=stamp)
 
 
-def _plan(admission: Admission, obj: Object, opened: Iterable[str]) -> _Plan:
+def _plan(admission: Admission, obj: Object, opened: Iterable[str], stamp: str) -> _Plan:
     manifest = to_tree(obj)
     manifest.pop("status", None)
     # As kubectl's, it always names annotations: its own is one. Or all of them would be removed.
     manifest["metadata"].setdefault("annotations", {})
     annotation = last_applied(manifest)
     meta = obj.metadata
-    old = admission.store.get(obj.kind, meta.namespace, meta.name)
+    old = admission.store.get(obj.kind_key, meta.namespace, meta.name)
     if old is None:
         new = _annotated(replace(obj, metadata=replace(meta, resource_version="")), annotation)
-        made = admission.prepare_create(new, namespace=meta.namespace, opened=frozenset(opened))
+        made = admission.preparation.create(
+            new, namespace=meta.namespace, stamp=stamp, opened=frozenset(opened)
+        )
         return _Plan(made, None)
     admission.store.check(old, version=meta.resource_version or None, uid=meta.uid or None)
-    changed = admission.prepare_update(_annotated(_merged(manifest, old), annotation), old)
+    merged = _annotated(_merged(manifest, old), annotation)
+    changed = admission.preparation.update(merged, old, stamp=stamp)
     return _Plan(admission.revised(changed), old)
 
 
@@ -100,7 +108,8 @@ def _merged(manifest: dict[str, Any], old: Object) -> Object:
     current = to_tree(old)
     status = current.pop("status", None)
     previous = _previous(old)
-    merged = three_way(previous, manifest, current, kind=old.kind)
+    schema = schema_of(old.api_version, old.kind) or ANY
+    merged = three_way(previous, manifest, current, schema=schema)
     if status is not None:
         merged["status"] = status
     return decode_tree(merged)

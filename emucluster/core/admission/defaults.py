@@ -1,29 +1,26 @@
 """The values that Kubernetes fills in.
 
-Source: kubernetes/kubernetes pkg/apis/core/v1/defaults.go, pkg/apis/apps/v1/defaults.go,
-pkg/apis/discovery/v1/defaults.go and, for namespaces, pods' tolerations and a Service's IP
-families, what strategies and admission plugins add at creation.
+Source: kubernetes/kubernetes pkg/apis/core/v1/defaults.go, pkg/apis/discovery/v1/defaults.go and,
+for namespaces, pods' tolerations and a Service's IP families, what strategies and admission
+plugins add at creation.
 Differs: the cluster has IPv4 alone, also for headless Services without a selector.
 """
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
 from emucluster.core.objects import (
     ClientIPConfig,
-    Deployment,
-    DeploymentSpec,
-    DeploymentStrategy,
+    Endpoints,
     EndpointSlice,
     Namespace,
     Node,
     Object,
     Pod,
-    PodTemplateSpec,
-    ReplicaSet,
-    RollingUpdateDeployment,
+    Secret,
     Service,
     ServicePort,
     ServiceSpec,
@@ -32,7 +29,8 @@ from emucluster.core.objects import (
     replace,
 )
 
-from .defaults_pods import filled, pod_spec, pod_with_defaults
+from . import defaults_stored, defaults_workloads
+from .defaults_pods import filled, pod_with_defaults
 
 AFFINITY_TIMEOUT_S = 10800
 EXTERNAL_TYPES = ("NodePort", "LoadBalancer")
@@ -44,9 +42,9 @@ O = TypeVar("O", bound=Object)  # noqa: E741
 def with_defaults(obj: O) -> O:
     """The object with every default filled in; idempotent, and the argument is not changed.
 
-    Lease, ConfigMap and Event have none and come back as they are.
+    Kinds without any come back as they are.
     """
-    default = _DEFAULTS.get(obj.kind)
+    default = _DEFAULTS.get(obj.kind_key)
     return obj if default is None else cast(O, default(obj))
 
 
@@ -107,32 +105,12 @@ def _endpoint_slice(piece: EndpointSlice) -> EndpointSlice:
     return replace(piece, ports=ports) if ports != piece.ports else piece
 
 
-def _template(template: PodTemplateSpec) -> PodTemplateSpec:
-    return replace(template, spec=pod_spec(template.spec))
-
-
-def _deployment(deployment: Deployment) -> Deployment:
-    spec = filled(
-        deployment.spec, replicas=1, revision_history_limit=10, progress_deadline_seconds=600
+def _endpoints(endpoints: Endpoints) -> Endpoints:
+    subsets = tuple(
+        replace(subset, ports=tuple(filled(port, protocol="TCP") for port in subset.ports))
+        for subset in endpoints.subsets
     )
-    spec = replace(spec, strategy=_strategy(spec), template=_template(spec.template))
-    return replace(deployment, spec=spec)
-
-
-def _strategy(spec: DeploymentSpec) -> DeploymentStrategy:
-    strategy = filled(spec.strategy or DeploymentStrategy(), type="RollingUpdate")
-    if strategy.type != "RollingUpdate":
-        return strategy
-    rolling = strategy.rolling_update or RollingUpdateDeployment()
-    rolling = filled(rolling, max_unavailable="25%", max_surge="25%")
-    return replace(strategy, rolling_update=rolling)
-
-
-def _replica_set(replica_set: ReplicaSet) -> ReplicaSet:
-    spec = filled(replica_set.spec, replicas=1)
-    if spec.template is not None:
-        spec = replace(spec, template=_template(spec.template))
-    return replace(replica_set, spec=spec)
+    return replace(endpoints, subsets=subsets) if subsets != endpoints.subsets else endpoints
 
 
 def _namespace(namespace: Namespace) -> Namespace:
@@ -150,12 +128,23 @@ def _node(node: Node) -> Node:
     return replace(node, status=replace(node.status, allocatable=dict(node.status.capacity)))
 
 
+def _secret(secret: Secret) -> Secret:
+    """stringData is only ever written: it goes into data (pkg/apis/core/v1/conversion.go)."""
+    data = secret.data
+    if secret.string_data:
+        texts = secret.string_data.items()
+        data = (data or {}) | {key: b64encode(text.encode()).decode() for key, text in texts}
+    return replace(secret, data=data, string_data=None, type=secret.type or "Opaque")
+
+
 _DEFAULTS: Mapping[str, Callable[[Any], Object]] = {
     Service.kind: _service,
+    Endpoints.kind: _endpoints,
     EndpointSlice.kind: _endpoint_slice,
-    Deployment.kind: _deployment,
-    ReplicaSet.kind: _replica_set,
     Namespace.kind: _namespace,
     Node.kind: _node,
     Pod.kind: pod_with_defaults,
+    Secret.kind: _secret,
+    **defaults_workloads.DEFAULTS,
+    **defaults_stored.DEFAULTS,
 }

@@ -1,7 +1,8 @@
 """Defaults of pods and of what they are made of.
 
 Source: kubernetes/kubernetes pkg/apis/core/v1/defaults.go; the two tolerations are the
-DefaultTolerationSeconds admission plugin's.
+DefaultTolerationSeconds admission plugin's, the priority is that of plugin Priority.
+Differs: a pod that names a PriorityClass gets no priority from it; nothing acts on either.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from emucluster.core.objects import (
     HTTPGetAction,
     LifecycleHandler,
     Pod,
+    PodSecurityContext,
     PodSpec,
     Probe,
+    ResourceRequirements,
     Toleration,
     replace,
 )
@@ -27,6 +30,7 @@ NOT_READY = "node.kubernetes.io/not-ready"
 UNREACHABLE = "node.kubernetes.io/unreachable"
 TOLERATION_S = 300
 GRACE_PERIOD_S = 30
+_NO_SECURITY_CONTEXT, _NO_RESOURCES = PodSecurityContext(), ResourceRequirements()
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -38,10 +42,22 @@ def filled(part: S, **defaults: object) -> S:
 
 
 def pod_with_defaults(pod: Pod) -> Pod:
-    """Pods have more than templates: tolerations, service links, a phase."""
+    """Pods have more than templates: tolerations, a priority, service links, requests, a phase."""
     spec = filled(pod_spec(pod.spec), enable_service_links=True)
-    spec = replace(spec, tolerations=_tolerations(spec.tolerations))
-    return replace(pod, spec=spec, status=filled(pod.status, phase="Pending"))
+    if not spec.priority_class_name:
+        spec = filled(spec, priority=0, preemption_policy="PreemptLowerPriority")
+    spec = replace(
+        spec,
+        tolerations=_tolerations(spec.tolerations),
+        containers=tuple(map(_requests, spec.containers)),
+        init_containers=tuple(map(_requests, spec.init_containers)),
+    )
+    return with_pod_state(replace(pod, spec=spec))
+
+
+def with_pod_state(pod: Pod) -> Pod:
+    """What a pod has that its spec does not decide."""
+    return replace(pod, status=filled(pod.status, phase="Pending"))
 
 
 def pod_spec(spec: PodSpec) -> PodSpec:
@@ -52,6 +68,7 @@ def pod_spec(spec: PodSpec) -> PodSpec:
         termination_grace_period_seconds=GRACE_PERIOD_S,
         dns_policy="ClusterFirst",
         scheduler_name="default-scheduler",
+        security_context=_NO_SECURITY_CONTEXT,
     )
     host_network = bool(spec.host_network)
     return replace(
@@ -61,9 +78,20 @@ def pod_spec(spec: PodSpec) -> PodSpec:
     )
 
 
+def _requests(container: Container) -> Container:
+    """Of what has a limit and no request, the limit is requested (SetDefaults_Pod)."""
+    resources = container.resources
+    if resources is None or resources.limits is None:
+        return container
+    requests = {**resources.limits, **(resources.requests or {})}
+    return replace(container, resources=replace(resources, requests=requests))
+
+
 def _container(container: Container, host_network: bool) -> Container:
+    # To Go, whose clients send `resources: {}`, no requirements and empty ones are the same.
     container = filled(
         container,
+        resources=_NO_RESOURCES,
         image_pull_policy=pull_policy(container.image or ""),
         termination_message_path="/dev/termination-log",
         termination_message_policy="File",

@@ -276,6 +276,15 @@ class LoadBalancer:
         """By port, every target and its state."""
         return {port: group.states() for port, group in self._groups.items()}
 
+    def chosen(self) -> frozenset[str]:
+        """Names of the nodes that new flows go to, by whatever port and zone."""
+        return frozenset(
+            target.name
+            for group in self._groups.values()
+            for scope in ((None,) if self.policy.cross_zone or not self.zones else self.zones)
+            for target in group.usable(scope)
+        )
+
     def zones_in_service(self) -> tuple[str, ...]:
         """With cross-zone off, the zones whose address DNS answers.
 

@@ -1,9 +1,12 @@
 """The controllers of the control plane: each turns events into writes, and does no I/O.
 
 `plane.ControlPlane` drives them all. Of one piece of the API each: `deployment`, `replicaset`,
-`scheduler`, `endpointslice`, `node_lifecycle`, `evictions`, `podgc`, `service_lb`, `event_ttl`.
-What they decide with is pure: `rollout`, `victims`, `feasibility`, `capacity`, `placement`,
-`endpoints`, `slice_packing`, `node_health`, `zones`, `annotations`.
+`daemonset`, `statefulset`, `disruption`, `scheduler`, `endpointslice`, `node_lifecycle`,
+`evictions` (by taints), `podgc`, `service_lb`, `event_ttl`.
+What they decide with is pure: `rollout`, `daemon_rollout`, `budget`, `victims`, `feasibility`,
+`capacity`, `placement`, `endpoints`, `slice_packing`, `node_health`, `zones`, `annotations`.
+What they keep: `claims` and `orphans` (whose pods are whose), `history` (former templates),
+`membership`, `stateful_members`, `daemon_nodes`, `dirty` (what has to be looked at).
 """
 
 from .cloud_commands import CloudCommand as CloudCommand

@@ -5,22 +5,47 @@ from __future__ import annotations
 from typing import TypeVar
 
 from emucluster.core.admission.admission import Admission
+from emucluster.core.durations import Speed
 from emucluster.core.errors import Conflict, NotFound
-from emucluster.core.objects import Object, Pod, PodCondition, replace
+from emucluster.core.objects import Event, Object, Pod, PodCondition, replace
+from emucluster.core.objects.registry import BY_KIND
 
+from .event_names import event_name
 from .podstate import with_condition
+from .spam_filter import SpamFilter
+from .stamps import wall_s
 
 Obj = TypeVar("Obj", bound=Object)
+E = TypeVar("E", bound=Event)
 
 
 class AdmissionWriter:
-    """A `Writer` over Admission: controllers get the same defaults and refusals as users."""
+    """A `Writer` over Admission: controllers get the same defaults and refusals as users.
 
-    def __init__(self, admission: Admission) -> None:
+    Args:
+        speed: of the cluster; None: real time. It acts on how many Events may be written.
+    """
+
+    def __init__(self, admission: Admission, *, speed: Speed | None = None) -> None:
         self._admission = admission
+        self._spam_filter = SpamFilter(speed)
 
     def create(self, obj: Obj, *, stamp: str) -> Obj:
+        if isinstance(obj, Event):
+            obj = self._named(obj, stamp)
+            return self._admission.store.create(obj, stamp=stamp)
         return self._admission.create(obj, stamp=stamp)
+
+    def accepts(self, event: Event, *, stamp: str) -> bool:
+        return self._spam_filter.accepts(event, now_s=wall_s(stamp))
+
+    def _named(self, event: E, stamp: str) -> E:
+        """As many as all else together, and made here: only its namespace is asked about."""
+        self._admission.preparation.require_open(event, BY_KIND[event.kind])
+        about = event.involved_object.name or ""
+        version = self._admission.store.version + 1  # which the next write is given
+        name = event_name(about, stamp=stamp, version=version)
+        return replace(event, metadata=replace(event.metadata, name=name))
 
     def update(self, obj: Obj, *, stamp: str) -> Obj:
         return self._admission.update(obj, stamp=stamp, expect=obj.metadata.resource_version)
@@ -52,7 +77,7 @@ class AdmissionWriter:
 
     def delete(self, obj: Object, *, stamp: str, grace_period_s: int | None = None) -> None:
         self._admission.delete(
-            obj.kind,
+            obj.kind_key,
             obj.metadata.namespace,
             obj.metadata.name,
             stamp=stamp,

@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from emucluster.core.objects import Container, Node, Pod
-
-from .quantities import Quantity, milli
+from emucluster.core.objects.quantity import Quantity, milli
 
 DEFAULT_PODS = 110
 """Pods a node, where it does not say (kubelet's maxPods)."""
@@ -77,6 +76,11 @@ class NodeRoom:
             if amount and limit is not None and self.used.get(name, 0) + amount > limit:
                 reasons.append(f"Insufficient {name}")
         return reasons
+
+    def would_hold(self, needs: Needs) -> bool:
+        """Whether the pod would fit if nothing else were on the node."""
+        limits = self.limits
+        return all(amount <= limits.get(name, amount) for name, amount in needs.resources)
 
     def _taken(self, wanted: HostPort) -> bool:
         ip, protocol, port = wanted

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace as replaced
-from random import Random
 from typing import TYPE_CHECKING, ClassVar
 
 from emucluster.core.errors import AlreadyExists
@@ -50,9 +49,9 @@ class DeploymentController:
 
     kinds: ClassVar[frozenset[str]] = frozenset({"Deployment", "ReplicaSet", "Pod"})
 
-    def __init__(self, writer: Writer, *, rng: Random) -> None:
+    def __init__(self, writer: Writer) -> None:
         self._writer = writer
-        self._recorder = Recorder(writer, component="deployment-controller", rng=rng)
+        self._recorder = Recorder(writer, component="deployment-controller")
         self._deployments: dict[str, Deployment] = {}
         self._sets: dict[str, dict[str, ReplicaSet]] = {}
         """By uid of the owning Deployment ("" for orphans), then by own uid."""
@@ -133,7 +132,12 @@ class DeploymentController:
         if self._adopt(deployment, stamp=stamp):
             view = self._view(deployment)
         if deployment.spec.paused:
+            if view.new is not None:
+                # Nothing is created meanwhile; a template that exists already gets its revision.
+                view = self._with_new_set(view, stamp=stamp)
             self._scale(view, stamp=stamp)
+            view = self._view(view.deployment)
+            self._clean_up(view, stamp=stamp)
             self._write_status(view, progress=False, now_s=now_s, stamp=stamp)
         elif view.is_scaled():
             self._scale(view, stamp=stamp)
@@ -231,9 +235,12 @@ class DeploymentController:
             self._shrink_olds(view, new, stamp=stamp)
         view = self._view(deployment)
         if status_of.is_complete(deployment, self._counted(view, stamp)):
-            for each in surplus_history(deployment, view.olds):
-                self._writer.delete(each, stamp=stamp)
+            self._clean_up(view, stamp=stamp)
         return view
+
+    def _clean_up(self, view: View, *, stamp: str) -> None:
+        for each in surplus_history(view.deployment, view.olds):
+            self._writer.delete(each, stamp=stamp)
 
     def _shrink_olds(self, view: View, new: ReplicaSet, *, stamp: str) -> None:
         sizes = rollout.old_sizes(
@@ -328,31 +335,13 @@ class DeploymentController:
         status = self._counted(view, stamp)
         if progress:
             status = status_of.progressed(deployment, status, view.new, stamp=stamp)
-            status = self._pause_noted(deployment, status, stamp=stamp)
-            left_s = status_of.seconds_left(deployment, status, stamp=stamp)
-            if left_s is not None:
-                self._dirty.mark_at(deployment.metadata.uid, now_s + max(left_s, 0.0))
-        else:
-            status = self._pause_noted(deployment, status, stamp=stamp)
+            status = status_of.with_failure(status, view.new, view.sets)
+        status = status_of.pause_noted(deployment, status, stamp=stamp)
+        left_s = status_of.seconds_left(deployment, status, stamp=stamp) if progress else None
+        if left_s is not None:
+            self._dirty.mark_at(deployment.metadata.uid, now_s + max(left_s, 0.0))
         if status != deployment.status:
             self._save(self._writer.update_status(replace(deployment, status=status), stamp=stamp))
-
-    @staticmethod
-    def _pause_noted(
-        deployment: Deployment, status: DeploymentStatus, *, stamp: str
-    ) -> DeploymentStatus:
-        now = status_of.find(status.conditions, "Progressing")
-        was_paused = now is not None and now.reason == "DeploymentPaused"
-        if status_of.deadline_s(deployment) is None or is_deleting(deployment):
-            return status
-        if deployment.spec.paused and not was_paused:
-            told = ("Unknown", "DeploymentPaused", "Deployment is paused")
-        elif was_paused and not deployment.spec.paused:
-            told = ("Unknown", "DeploymentResumed", "Deployment is resumed")
-        else:
-            return status
-        conditions = status_of.with_condition(status.conditions, "Progressing", *told, stamp=stamp)
-        return replace(status, conditions=conditions)
 
     # --- own writes are seen at once, so that one sync can go on from what it wrote ---------------
 

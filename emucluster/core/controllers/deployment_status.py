@@ -101,6 +101,56 @@ def progressed(
     return replace(status, conditions=conditions)
 
 
+def with_failure(
+    status: DeploymentStatus, new: ReplicaSet | None, sets: Sequence[ReplicaSet]
+) -> DeploymentStatus:
+    """`status` with the condition ReplicaFailure of a set that could not create its pods.
+
+    The new set's comes first; without any, the Deployment has none.
+    """
+    others = tuple(each for each in status.conditions if each.type != "ReplicaFailure")
+    asked = (new, *sets) if new is not None else sets
+    for each in (c for owned in asked for c in owned.status.conditions):
+        if each.type != "ReplicaFailure":
+            continue
+        old = find(status.conditions, "ReplicaFailure")
+        if old is not None and (old.status, old.reason) == (each.status, each.reason):
+            return status
+        failed = DeploymentCondition(
+            type=each.type,
+            status=each.status,
+            reason=each.reason,
+            message=each.message,
+            last_update_time=each.last_transition_time,
+            last_transition_time=each.last_transition_time,
+        )
+        return replace(status, conditions=(*others, failed))
+    return status if len(others) == len(status.conditions) else replace(status, conditions=others)
+
+
+def pause_noted(
+    deployment: Deployment, status: DeploymentStatus, *, stamp: str
+) -> DeploymentStatus:
+    """`status` saying that the Deployment is paused or was resumed, if that is new.
+
+    A missed deadline that was told stays told (checkPausedConditions).
+    """
+    now = find(status.conditions, "Progressing")
+    if deadline_s(deployment) is None or deployment.metadata.deletion_timestamp is not None:
+        return status
+    if now is not None and now.reason == "ProgressDeadlineExceeded":
+        return status
+    was_paused = now is not None and now.reason == "DeploymentPaused"
+    if deployment.spec.paused and not was_paused:
+        told = ("Unknown", "DeploymentPaused", "Deployment is paused")
+    elif was_paused and not deployment.spec.paused:
+        told = ("Unknown", "DeploymentResumed", "Deployment is resumed")
+    else:
+        return status
+    conditions = with_condition(status.conditions, "Progressing", *told, stamp=stamp)
+    return replace(status, conditions=conditions)
+
+
 def is_complete(deployment: Deployment, status: DeploymentStatus) -> bool:
     """Every pod is of the present template and available, and none of an old one is left."""
     replicas = 1 if deployment.spec.replicas is None else deployment.spec.replicas

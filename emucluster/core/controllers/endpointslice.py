@@ -7,9 +7,9 @@ from random import Random
 from typing import TYPE_CHECKING, ClassVar
 
 from emucluster.core.errors import ApiError
-from emucluster.core.objects import EndpointSlice, Node, Pod, Service
+from emucluster.core.objects import Endpoints, EndpointSlice, Node, Pod, Service
 
-from .dirty import DirtyQueue
+from .dirty import DirtyQueue, earliest
 from .endpoints import (
     ZONE_LABEL,
     PortSet,
@@ -20,6 +20,7 @@ from .endpoints import (
 )
 from .podstate import ObjectKey, key_of
 from .selectors import SelectorIndex, has_labels
+from .service_endpoints import ServiceEndpoints
 from .service_slices import MANAGED_BY, MANAGER, SERVICE_NAME, ServiceSlices
 from .writer import Writer, attempt
 
@@ -35,13 +36,15 @@ BURST_CHANGES = 20
 
 
 class EndpointSliceController:
-    """One event costs what changed, not the size of the Service.
+    """One event costs what changed, not the size of the Service. Endpoints objects come along.
 
     The first change of a quiet Service is written at once; those that follow wait for 25 ms, in a
     burst for 100 ms, because each write sends a whole slice to every watcher.
     """
 
-    kinds: ClassVar[frozenset[str]] = frozenset({"Service", "Pod", "Node", "EndpointSlice"})
+    kinds: ClassVar[frozenset[str]] = frozenset(
+        {"Service", "Pod", "Node", "EndpointSlice", "Endpoints"}
+    )
 
     def __init__(self, writer: Writer, *, rng: Random) -> None:
         self._writer, self._rng = writer, rng
@@ -55,6 +58,11 @@ class EndpointSliceController:
         self._written_s: dict[ObjectKey, float] = {}
         self._dirty: DirtyQueue[ObjectKey] = DirtyQueue()
         self._doomed: list[EndpointSlice] = []
+        self._endpoints = ServiceEndpoints(writer)
+        self._existing: set[ObjectKey] = set()
+        """All Services, also those without a selector."""
+        self._removed: dict[ObjectKey, None] = {}
+        """Services whose Endpoints have to go."""
 
     # --- the index -------------------------------------------------------------------------------
 
@@ -68,10 +76,15 @@ class EndpointSliceController:
             self._handle_node(obj, gone=gone)
         elif isinstance(obj, EndpointSlice):
             self._handle_slice(obj, gone=gone)
+        elif isinstance(obj, Endpoints):
+            self._endpoints.observe(obj, gone=gone)
 
     def _handle_service(self, service: Service, *, gone: bool) -> None:
         key = key_of(service)
         known = self._services.get(key)
+        (self._existing.discard if gone else self._existing.add)(key)
+        if gone:
+            self._removed[key] = None
         if gone or not is_selected(service):
             self._forget_service(key, delete_slices=gone)
             return
@@ -92,12 +105,13 @@ class EndpointSliceController:
             known.set(pod_key, None)
         for pod in self._pods.get(key[0], {}).values():
             known.set(key_of(pod), self._wanted(service, pod))
-        self._dirty.mark(key)
+        self._mark(key)
 
     def _forget_service(self, key: ObjectKey, *, delete_slices: bool) -> None:
         known = self._services.pop(key, None)
         self._index.discard(key)
         self._written_s.pop(key, None)
+        self._endpoints.forget(key)
         if known is None:
             return
         if delete_slices:
@@ -124,7 +138,7 @@ class EndpointSliceController:
         for each in concerned:
             known = self._services[each]
             if known.set(key, None if gone else self._wanted(known.service, pod)):
-                self._dirty.mark(each)
+                self._mark(each)
 
     def _note_node(self, key: ObjectKey, old: Pod | None, new: Pod | None) -> None:
         before = old.spec.node_name if old is not None else None
@@ -147,7 +161,7 @@ class EndpointSliceController:
             for each in self._index.candidates(key[0], pod.metadata.labels):
                 known = self._services[each]
                 if known.set(key, self._wanted(known.service, pod)):
-                    self._dirty.mark(each)
+                    self._mark(each)
 
     def _handle_slice(self, slice_: EndpointSlice, *, gone: bool) -> None:
         labels = slice_.metadata.labels or {}
@@ -165,6 +179,10 @@ class EndpointSliceController:
                 del self._foreign_first[service]
         elif known.observe(slice_, gone=gone):
             self._dirty.mark(service)
+
+    def _mark(self, service: ObjectKey) -> None:
+        self._dirty.mark(service)
+        self._endpoints.mark(service)
 
     def _wanted(self, service: Service, pod: Pod) -> tuple[PortSet, Endpoint] | None:
         if not has_labels(pod.metadata.labels, service.spec.selector or {}):
@@ -191,6 +209,11 @@ class EndpointSliceController:
                 continue
             with attempt(self._dirty, key, now_s=now_s):
                 self._write(key, known, now_s=now_s, stamp=stamp)
+        # After the slices: by those is routed.
+        removed, self._removed = self._removed, {}
+        self._endpoints.flush(
+            self._services, existing=self._existing, removed=removed, now_s=now_s, stamp=stamp
+        )
 
     def _write(self, key: ObjectKey, known: ServiceSlices, *, now_s: float, stamp: str) -> None:
         try:
@@ -203,7 +226,7 @@ class EndpointSliceController:
     def next_wake_s(self) -> float | None:
         if self._doomed:
             return float("-inf")
-        return self._dirty.next_wake_s()
+        return earliest(self._dirty.next_wake_s(), self._endpoints.next_wake_s())
 
 
 def _batch_s(changes: int) -> float:

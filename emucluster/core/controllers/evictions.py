@@ -6,7 +6,6 @@ is tainted; it ends when the taint goes.
 
 from __future__ import annotations
 
-from random import Random
 from typing import TYPE_CHECKING, ClassVar
 
 from emucluster.core.durations import Speed
@@ -51,9 +50,9 @@ class TaintEvictionController:
 
     kinds: ClassVar[frozenset[str]] = frozenset({"Node", "Pod"})
 
-    def __init__(self, writer: Writer, *, speed: Speed, rng: Random) -> None:
+    def __init__(self, writer: Writer, *, speed: Speed) -> None:
         self._writer, self._speed = writer, speed
-        self._recorder = Recorder(writer, component="taint-eviction-controller", rng=rng)
+        self._recorder = Recorder(writer, component="taint-eviction-controller")
         self._taints: dict[str, tuple[Taint, ...]] = {}
         self._pods: dict[ObjectKey, Pod] = {}
         self._pods_on: dict[str, dict[ObjectKey, None]] = {}

@@ -14,6 +14,7 @@ from emucluster.core.objects import (
     NodeSelectorRequirement,
     NodeSelectorTerm,
     Pod,
+    PodSpec,
     PreferredSchedulingTerm,
     Taint,
     Toleration,
@@ -67,18 +68,37 @@ class PodClass:
 
     @classmethod
     def of(cls, pod: Pod) -> PodClass:
-        affinity = pod.spec.affinity.node_affinity if pod.spec.affinity else None
+        return cls.of_spec(pod.spec)
+
+    @classmethod
+    def of_spec(cls, spec: PodSpec) -> PodClass:
+        affinity = spec.affinity.node_affinity if spec.affinity else None
         required = preferred = None
         if affinity is not None:
             selector = affinity.required_during_scheduling_ignored_during_execution
             required = selector.node_selector_terms if selector is not None else None
             preferred = affinity.preferred_during_scheduling_ignored_during_execution
         return cls(
-            selector=tuple(sorted((pod.spec.node_selector or {}).items())),
-            tolerations=pod.spec.tolerations,
+            selector=tuple(sorted((spec.node_selector or {}).items())),
+            tolerations=spec.tolerations,
             required=required,
             preferred=preferred or (),
         )
+
+    def pinned(self) -> frozenset[str] | None:
+        """The only nodes that come into question, where the pod names them; None: all.
+
+        As the PreFilter of NodeAffinity reads `matchFields`; a DaemonSet's pods are pinned so.
+        """
+        if self.required is None:
+            return None
+        named: set[str] = set()
+        for term in self.required:
+            fields = [each for each in term.match_fields if each.operator == "In"]
+            if not fields:
+                return None
+            named |= set.intersection(*(set(each.values) for each in fields))
+        return frozenset(named)
 
     def refusal(self, node: Node) -> str | None:
         """Why no pod of this class may go to the node, in kube-scheduler's words; None: it may."""
@@ -91,7 +111,7 @@ class PodClass:
         if left := untolerated(self.tolerations, taints, HARD):
             taint = left[0]
             return f"node(s) had untolerated taint {{{taint.key}: {taint.value or ''}}}"
-        return None if self._affine(node) else AFFINITY
+        return None if self.is_affine(node) else AFFINITY
 
     def tier(self, node: Node) -> tuple[int, int]:
         """How little the node is preferred: lower tiers are filled first."""
@@ -99,7 +119,8 @@ class PodClass:
         liking = sum(t.weight for t in self.preferred if _term_matches(t.preference, node))
         return avoided, -liking
 
-    def _affine(self, node: Node) -> bool:
+    def is_affine(self, node: Node) -> bool:
+        """Whether nodeSelector and required node affinity hold."""
         if not has_labels(node.metadata.labels, dict(self.selector)):
             return False
         # Terms are alternatives; requirements within one all have to hold.

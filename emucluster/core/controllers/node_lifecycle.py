@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from random import Random
 from typing import TYPE_CHECKING, ClassVar
 
 from emucluster.core.durations import Speed
@@ -26,6 +25,7 @@ from .node_health import (
 from .podstate import ObjectKey, is_ready, key_of, with_condition
 from .podstate import condition as pod_condition
 from .recorder import Recorder
+from .stamps import wall_s
 from .writer import Writer, attempt
 from .zones import EvictionSettings, Outcome, Zones
 
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from emucluster.core.store import StoreEvent
 
 LEASES = "kube-node-lease"
+NEW_S = 60.0
+"""A Node older than this was known to a controller before."""
 RECONNECT_S = 5.0
 """How long nodes may need to find a control plane that was restarted: the longest back-off of a
 connection and then of a heartbeat. It passes on real time, so that no `--speed` divides it."""
@@ -62,12 +64,11 @@ class NodeLifecycleController:
         writer: Writer,
         *,
         speed: Speed,
-        rng: Random,
         settings: NodeLifecycleSettings | None = None,
     ) -> None:
         self._writer, self._speed = writer, speed
         self._settings = settings or NodeLifecycleSettings()
-        self._recorder = Recorder(writer, component="node-controller", rng=rng)
+        self._recorder = Recorder(writer, component="node-controller")
         self._nodes: dict[str, Node] = {}
         self._health: dict[str, NodeHealth] = {}
         self._leases: dict[str, Lease] = {}
@@ -218,13 +219,16 @@ class NodeLifecycleController:
             self._zones.wait(_zone(node), name)
 
     def _tell_change(self, node: Node, *, is_now_ready: bool, stamp: str) -> None:
-        health = self._health[node.metadata.name]
+        """That it is not ready any more; that it is again says its kubelet."""
+        health, name = self._health[node.metadata.name], node.metadata.name
         was, health.was_ready = health.was_ready, is_now_ready
-        if was == is_now_ready or (was is None and not is_now_ready):
-            return
-        reason = "NodeReady" if is_now_ready else "NodeNotReady"
-        message = f"Node {node.metadata.name} status is now: {reason}"
-        self._recorder.record(node, "Normal", reason, message, stamp=stamp)
+        if was is None:
+            if wall_s(stamp) - wall_s(node.metadata.creation_timestamp) < NEW_S:
+                message = f"Node {name} event: Registered Node {name} in Controller"
+                self._recorder.record(node, "Normal", "RegisteredNode", message, stamp=stamp)
+        elif was and not is_now_ready:
+            message = f"Node {name} status is now: NodeNotReady"
+            self._recorder.record(node, "Normal", "NodeNotReady", message, stamp=stamp)
 
     def _mark_pods_not_ready(self, name: str, *, stamp: str) -> None:
         """All of them at once, whatever the eviction rates: routing must not wait for those."""

@@ -6,6 +6,7 @@ the node with the fewest of them, then the one with the fewest pods at all.
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections.abc import Iterator
 from itertools import islice
 
@@ -13,13 +14,17 @@ Tier = tuple[int, int]
 
 
 class LoadBuckets:
-    """Nodes by their number of pods; the least loaded comes first."""
+    """Nodes by their number of pods; the least loaded comes first.
+
+    Equally loaded ones come in the order of their names, not of their coming: the same manifests
+    give the same placement, however long each node took to register.
+    """
 
     def __init__(self) -> None:
         self.members_version = 0
         """Changes when a node comes or goes, not when a load changes."""
         self._load: dict[str, int] = {}
-        self._buckets: dict[int, dict[str, None]] = {}
+        self._buckets: dict[int, list[tuple[int, str]]] = {}
 
     def __len__(self) -> int:
         return len(self._load)
@@ -36,7 +41,7 @@ class LoadBuckets:
         else:
             self._leave(node, old)
         self._load[node] = load
-        self._buckets.setdefault(load, {})[node] = None
+        insort(self._buckets.setdefault(load, []), _rank(node))
 
     def discard(self, node: str) -> None:
         if (load := self._load.pop(node, None)) is not None:
@@ -45,7 +50,7 @@ class LoadBuckets:
 
     def _leave(self, node: str, load: int) -> None:
         bucket = self._buckets[load]
-        del bucket[node]
+        del bucket[bisect_left(bucket, _rank(node))]
         if not bucket:
             del self._buckets[load]
 
@@ -59,7 +64,12 @@ class LoadBuckets:
     def ordered(self) -> Iterator[str]:
         """All nodes, least loaded first; not to be changed meanwhile."""
         for load in sorted(self._buckets):
-            yield from self._buckets[load]
+            yield from (node for _, node in self._buckets[load])
+
+
+def _rank(node: str) -> tuple[int, str]:
+    """node-2 comes before node-10."""
+    return len(node), node
 
 
 class OwnerSpread:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from random import Random
 
 from emucluster.core.admission.admission import Admission
-from emucluster.core.admission.lifecycle import GarbageCollector, NamespaceLifecycle
+from emucluster.core.admission.custom.definition_lifecycle import DefinitionLifecycle
+from emucluster.core.admission.lifecycle import EVERY_KIND, GarbageCollector, NamespaceLifecycle
 from emucluster.core.durations import Speed
 from emucluster.core.errors import Gone
 from emucluster.core.objects import Object
@@ -14,16 +15,23 @@ from emucluster.core.store import StoreEvent
 
 from .admission_writer import AdmissionWriter
 from .cloud_commands import CloudCommand, LoadBalancerRef
+from .daemonset import DaemonSetController
 from .deployment import DeploymentController
 from .dirty import earliest
+from .disruption import DisruptionController
 from .endpointslice import EndpointSliceController
+from .endpointslice_mirroring import EndpointSliceMirroringController
 from .event_ttl import EventExpiry
 from .evictions import TaintEvictionController
+from .kubernetes_service import Address, KubernetesService
+from .namespace_defaults import NamespaceDefaults
 from .node_lifecycle import NodeLifecycleController, NodeLifecycleSettings
 from .podgc import PodGarbageCollector
 from .replicaset import ReplicaSetController
 from .scheduler import Scheduler
 from .service_lb import ServiceLoadBalancerController
+from .statefulset import StatefulSetController
+from .system_namespaces import SystemNamespaces
 from .writer import Controller
 
 MAX_ROUNDS = 100
@@ -38,6 +46,9 @@ _REPLAY_ORDER = (
     "EndpointSlice",
     "Deployment",
     "ReplicaSet",
+    "ControllerRevision",
+    "DaemonSet",
+    "StatefulSet",
     "Pod",
 )
 
@@ -58,6 +69,7 @@ class ControlPlane:
         cloud: the preset of load balancers; None: there is no cloud.
         rng: chooses names.
         node_lifecycle: flags of node monitoring; None: Kubernetes' defaults.
+        root_ca: PEM of the API server's authority, published in every namespace; "": none.
     """
 
     def __init__(
@@ -68,45 +80,58 @@ class ControlPlane:
         cloud: str | None,
         rng: Random,
         node_lifecycle: NodeLifecycleSettings | None = None,
+        root_ca: str = "",
     ) -> None:
         self._admission, self._store = admission, admission.store
         self._speed, self._cloud, self._rng = speed, cloud, rng
-        self._node_lifecycle = node_lifecycle
+        self._node_lifecycle, self._root_ca = node_lifecycle, root_ca
+        self._served_at: Address | None = None
         self._cursor = 0
         self._build()
 
     def _build(self) -> None:
-        writer = AdmissionWriter(self._admission)
+        writer = AdmissionWriter(self._admission, speed=self._speed)
         rng, speed = self._rng, self._speed
-        self._load_balancers = ServiceLoadBalancerController(writer, cloud=self._cloud, rng=rng)
+        self._load_balancers = ServiceLoadBalancerController(writer, cloud=self._cloud)
+        self._kubernetes = KubernetesService(
+            self._admission, speed=speed, served_at=self._served_at
+        )
         # Taints come before binding, so that no pod is bound to a node just found unfit.
         self._controllers: tuple[Controller, ...] = (
             NamespaceLifecycle(self._admission),
+            SystemNamespaces(self._admission, speed=speed),
+            self._kubernetes,
+            DefinitionLifecycle(self._admission),
             GarbageCollector(self._admission),
-            NodeLifecycleController(writer, speed=speed, rng=rng, settings=self._node_lifecycle),
-            TaintEvictionController(writer, speed=speed, rng=rng),
+            NamespaceDefaults(writer, root_ca=self._root_ca),
+            NodeLifecycleController(writer, speed=speed, settings=self._node_lifecycle),
+            TaintEvictionController(writer, speed=speed),
             PodGarbageCollector(writer, speed=speed),
-            DeploymentController(writer, rng=rng),
+            DeploymentController(writer),
             ReplicaSetController(writer, rng=rng),
-            Scheduler(writer, rng=rng),
+            DaemonSetController(writer, rng=rng),
+            StatefulSetController(writer),
+            DisruptionController(writer),
+            Scheduler(writer),
             EndpointSliceController(writer, rng=rng),
+            EndpointSliceMirroringController(writer, rng=rng),
             self._load_balancers,
             EventExpiry(writer),
         )
         self._touched: dict[Controller, None] = {}
         """Controllers that were handed events since they last wrote."""
         self._by_kind: dict[str, list[Controller]] = {}
+        self._of_all = [c for c in self._controllers if c.kinds == EVERY_KIND]
         for controller in self._controllers:
             for kind in controller.kinds:
-                self._by_kind.setdefault(kind, []).append(controller)
+                self._by_kind.setdefault(kind, [*self._of_all]).append(controller)
 
     # --- driving ---------------------------------------------------------------------------------
 
     def start(self, now_s: float) -> None:
         """Shows the controllers everything that the store has; to be called before `step`."""
-        first = [kind for kind in _REPLAY_ORDER if kind in self._by_kind]
-        rest = sorted(self._by_kind.keys() - set(first))
-        for kind in (*first, *rest):
+        kinds = {row.kind_key for row in self._store.kinds.stored()}
+        for kind in (*_REPLAY_ORDER, *sorted(kinds - set(_REPLAY_ORDER))):
             for obj in self._store.list(kind):
                 self._hand_out(_added(obj), now_s)
         self._cursor = self._store.version
@@ -164,9 +189,14 @@ class ControlPlane:
             self._hand_out(event, now_s)
 
     def _hand_out(self, event: StoreEvent, now_s: float) -> None:
-        for controller in self._by_kind.get(event.kind, ()):
+        for controller in self._by_kind.get(event.kind, self._of_all):
             controller.handle(event, now_s=now_s)
             self._touched[controller] = None
+
+    def serve_at(self, address: str, port: int, *, now_s: float, stamp: str) -> None:
+        """Has the Service default/kubernetes lead to the API at `address`:`port`."""
+        self._served_at = (address, port)
+        self._kubernetes.serve_at(self._served_at, now_s=now_s, stamp=stamp)
 
     # --- answers of the cloud --------------------------------------------------------------------
 
@@ -185,4 +215,4 @@ class ControlPlane:
 
 def _added(obj: Object) -> StoreEvent:
     version = int(obj.metadata.resource_version or 0)
-    return StoreEvent(version, "ADDED", obj.kind, obj, None, b"")
+    return StoreEvent(version, "ADDED", obj.kind_key, obj, None, b"")

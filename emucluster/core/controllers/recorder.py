@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from random import Random
 from typing import Literal
 
 from emucluster.core.errors import ApiError
@@ -18,62 +17,106 @@ _REMEMBERED = 4096
 class Recorder:
     """Writes Events; one that repeats counts up instead of piling up (client-go/tools/record).
 
-    An Event that cannot be written is dropped: it must never stop the work that it tells of.
+    Of too many about one object the rest is only counted, until there may be more; see
+    `SpamFilter`. The writer names them. An Event that cannot be written is dropped: it must never
+    stop the work that it tells of.
     """
 
-    def __init__(self, writer: Writer, *, component: str, rng: Random) -> None:
-        self._writer, self._component, self._rng = writer, component, rng
-        self._last: OrderedDict[tuple[str, str, str, str], Event] = OrderedDict()
+    def __init__(self, writer: Writer, *, component: str) -> None:
+        self._writer, self._component = writer, component
+        self._last: OrderedDict[tuple[str, ...], Event] = OrderedDict()
 
     def record(
-        self, about: Object, type_: EventType, reason: str, message: str, *, stamp: str
+        self,
+        about: Object,
+        type_: EventType,
+        reason: str,
+        message: str,
+        *,
+        stamp: str,
+        host: str = "",
+        field_path: str = "",
     ) -> None:
-        """Tells of `about`; Events of objects without a namespace go to `default`."""
-        key = (about.metadata.uid or about.metadata.name, type_, reason, message)
+        """Tells of `about`; Events of objects without a namespace go to `default`.
+
+        Args:
+            host: the node on which the component runs, if it is one of many.
+            field_path: of the part that is meant, such as `spec.containers{NAME}`.
+        """
+        reference = replace(reference_to(about), field_path=field_path or None)
+        self.tell(reference, type_, reason, message, stamp=stamp, host=host)
+
+    def tell(
+        self,
+        about: ObjectReference,
+        type_: EventType,
+        reason: str,
+        message: str,
+        *,
+        stamp: str,
+        host: str = "",
+    ) -> None:
+        """Like `record`, of an object that may be gone: the Event names it all the same."""
+        key = (about.uid or about.name or "", type_, reason, message, host, about.field_path or "")
         try:
             last = self._last.pop(key, None)
             if last is None:
-                event = self._writer.create(
-                    self._new(about, type_, reason, message, stamp), stamp=stamp
-                )
+                event = self._new(about, type_, reason, message, stamp, host)
             else:
-                event = self._again(about, last, stamp)
+                event = replace(last, count=(last.count or 1) + 1, last_timestamp=stamp)
+            if self._writer.accepts(event, stamp=stamp):
+                event = self._written(event, stamp)
         except ApiError:
             return
         self._last[key] = event
         if len(self._last) > _REMEMBERED:
             self._last.popitem(last=False)
 
-    def _again(self, about: Object, last: Event, stamp: str) -> Event:
-        repeated = replace(last, count=(last.count or 1) + 1, last_timestamp=stamp)
+    def _written(self, event: Event, stamp: str) -> Event:
+        if not event.metadata.name:  # it has only been counted so far
+            return self._writer.create(event, stamp=stamp)
         try:
-            return self._writer.update(repeated, stamp=stamp)
+            return self._writer.update(event, stamp=stamp)
         except ApiError:
             # Expired or deleted meanwhile: it starts again as a new one.
-            type_: EventType = "Normal" if last.type == "Normal" else "Warning"
-            fresh = self._new(about, type_, last.reason or "", last.message or "", stamp)
+            meta = ObjectMeta(namespace=event.metadata.namespace)
+            fresh = replace(
+                event, metadata=meta, count=1, first_timestamp=stamp, last_timestamp=stamp
+            )
             return self._writer.create(fresh, stamp=stamp)
 
-    def _new(self, about: Object, type_: EventType, reason: str, message: str, stamp: str) -> Event:
-        namespace = about.metadata.namespace or "default"
-        name = f"{about.metadata.name}.{self._rng.getrandbits(64):016x}"
+    def _new(
+        self,
+        about: ObjectReference,
+        type_: EventType,
+        reason: str,
+        message: str,
+        stamp: str,
+        host: str,
+    ) -> Event:
         return Event(
-            metadata=ObjectMeta(name=name, namespace=namespace),
-            involved_object=ObjectReference(
-                api_version=about.api_version,
-                kind=about.kind,
-                name=about.metadata.name,
-                namespace=about.metadata.namespace or None,
-                # Events about Nodes carry the name as uid, which is what describe asks for.
-                uid=about.metadata.name if about.kind == "Node" else about.metadata.uid,
-                resource_version=about.metadata.resource_version or None,
-            ),
+            metadata=ObjectMeta(namespace=about.namespace or "default"),
+            involved_object=about,
             type=type_,
             reason=reason,
             message=message,
-            source=EventSource(component=self._component),
+            source=EventSource(component=self._component, host=host or None),
             reporting_component=self._component,
+            reporting_instance=host or None,
             count=1,
             first_timestamp=stamp,
             last_timestamp=stamp,
         )
+
+
+def reference_to(obj: Object) -> ObjectReference:
+    """What an Event about an object says that it is about."""
+    return ObjectReference(
+        api_version=obj.api_version,
+        kind=obj.kind,
+        name=obj.metadata.name,
+        namespace=obj.metadata.namespace or None,
+        # Events about Nodes carry the name as uid, which is what describe asks for.
+        uid=obj.metadata.name if obj.kind == "Node" else obj.metadata.uid,
+        resource_version=obj.metadata.resource_version or None,
+    )

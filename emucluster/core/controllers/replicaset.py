@@ -5,6 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import TYPE_CHECKING, ClassVar
 
+from emucluster.core.admission.generated_names import generated_name
 from emucluster.core.errors import ApiError
 from emucluster.core.objects import (
     ObjectMeta,
@@ -17,12 +18,12 @@ from emucluster.core.objects import (
 
 from .dirty import DirtyQueue
 from .membership import Members
-from .podstate import ObjectKey, controller_of, controller_ref, is_active, is_deleting, key_of
+from .orphans import Orphans
+from .podstate import ObjectKey, controller_of, controller_ref, is_deleting, key_of
 from .recorder import Recorder
-from .selectors import SelectorIndex, matches
 from .stamps import wall_s
 from .victims import victims
-from .writer import Writer, attempt, generated_name
+from .writer import Writer, attempt
 
 if TYPE_CHECKING:
     from emucluster.core.store import StoreEvent
@@ -38,12 +39,11 @@ class ReplicaSetController:
 
     def __init__(self, writer: Writer, *, rng: Random) -> None:
         self._writer, self._rng = writer, rng
-        self._recorder = Recorder(writer, component="replicaset-controller", rng=rng)
+        self._recorder = Recorder(writer, component="replicaset-controller")
         self._sets: dict[str, ReplicaSet] = {}
         self._uids: dict[ObjectKey, str] = {}
         self._members: dict[str, Members] = {}
-        self._orphans: dict[str, dict[ObjectKey, Pod]] = {}
-        self._index: SelectorIndex[str] = SelectorIndex()
+        self._orphans = Orphans()
         self._dirty: DirtyQueue[str] = DirtyQueue()
 
     # --- the index -------------------------------------------------------------------------------
@@ -61,16 +61,18 @@ class ReplicaSetController:
         if type_ == "DELETED":
             self._sets.pop(uid, None)
             self._uids.pop(key_of(replicaset), None)
-            self._index.discard(uid)
+            self._orphans.drop_owner(uid)
             self._dirty.drop(uid)
             if uid in self._members and not self._members[uid].pods:
                 del self._members[uid]
             return
+        known = self._sets.get(uid)
+        if known is not None and _version(known) == _version(replicaset):
+            return  # our own write of its status
         self._sets[uid] = replicaset
         self._uids[key_of(replicaset)] = uid
-        selector = replicaset.spec.selector
-        wanted = selector.match_labels if selector else None
-        self._index.put(uid, replicaset.metadata.namespace, wanted)
+        namespace, selector = replicaset.metadata.namespace, replicaset.spec.selector
+        self._orphans.put_owner(uid, namespace, selector)
         self._members.setdefault(uid, Members()).follow(replicaset)
         self._dirty.mark(uid)
 
@@ -86,18 +88,11 @@ class ReplicaSetController:
             self._dirty.mark(before)
             if before not in self._sets and not self._members[before].pods:
                 del self._members[before]
-        orphans = self._orphans.setdefault(some.metadata.namespace, {})
-        orphans.pop(key, None)
-        if new is None:
-            # A replay may not have said who owned it.
-            return
-        if after:
+        for uid in self._orphans.handle_pod(old, new):
+            self._dirty.mark(uid)
+        if new is not None and after:
             self._members.setdefault(after, Members()).put(new)
             self._dirty.mark(after)
-        elif controller_of(new) is None and is_active(new):
-            orphans[key] = new
-            for uid in self._index.candidates(new.metadata.namespace, new.metadata.labels):
-                self._dirty.mark(uid)
 
     @staticmethod
     def _owner(pod: Pod | None) -> str | None:
@@ -141,14 +136,12 @@ class ReplicaSetController:
             )
             metadata = replace(pod.metadata, owner_references=kept)
             self._writer.update(replace(pod, metadata=metadata), stamp=stamp)
-        for key, pod in tuple(self._orphans.get(replicaset.metadata.namespace, {}).items()):
-            if not matches(replicaset.spec.selector, pod.metadata.labels):
-                continue
+        for pod in self._orphans.adoptable(replicaset.metadata.uid):
             owners = (*pod.metadata.owner_references, controller_ref(replicaset))
             metadata = replace(pod.metadata, owner_references=owners)
             adopted = self._writer.update(replace(pod, metadata=metadata), stamp=stamp)
             # Counted at once, so that no pod is created in its place.
-            del self._orphans[replicaset.metadata.namespace][key]
+            self._orphans.handle_pod(pod, adopted)
             members.put(adopted)
 
     def _scale(self, replicaset: ReplicaSet, members: Members, *, stamp: str) -> None:
@@ -226,15 +219,20 @@ def _failure_condition(
     if failure is None:
         return others
     before = next((each for each in old if each.type == "ReplicaFailure"), None)
-    since = before.last_transition_time if before else stamp
+    if before is not None:
+        return old  # the first message stays, as each attempt may word it otherwise
     failed = ReplicaSetCondition(
         type="ReplicaFailure",
         status="True",
         reason="FailedCreate",
         message=failure.message,
-        last_transition_time=since,
+        last_transition_time=stamp,
     )
     return (*others, failed)
+
+
+def _version(replicaset: ReplicaSet) -> str:
+    return replicaset.metadata.resource_version
 
 
 def pod_of(replicaset: ReplicaSet, rng: Random) -> Pod:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from emucluster.core.admission.generated_names import ALPHABET
 from emucluster.core.objects import (
     Deployment,
     LabelSelector,
@@ -23,11 +24,12 @@ HASH_LABEL = "pod-template-hash"
 REVISION = "deployment.kubernetes.io/revision"
 DESIRED = "deployment.kubernetes.io/desired-replicas"
 MAXIMUM = "deployment.kubernetes.io/max-replicas"
+HISTORY = "deployment.kubernetes.io/revision-history"
+HISTORY_MAX = 2000
+"""Characters of the revisions that a ReplicaSet had before; the oldest are left out."""
 _NOT_COPIED = frozenset(
-    {"kubectl.kubernetes.io/last-applied-configuration", REVISION, DESIRED, MAXIMUM}
-    | {"deployment.kubernetes.io/revision-history"}
+    {"kubectl.kubernetes.io/last-applied-configuration", REVISION, DESIRED, MAXIMUM, HISTORY}
 )
-_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -39,7 +41,7 @@ def template_hash(template: PodTemplateSpec, collisions: int) -> str:
     digest = 0x811C9DC5
     for byte in _encode(template) + (str(collisions).encode() if collisions else b""):
         digest = (digest ^ byte) * 0x01000193 & 0xFFFFFFFF
-    return "".join(_ALPHABET[ord(digit) % len(_ALPHABET)] for digit in str(digest))
+    return "".join(ALPHABET[ord(digit) % len(ALPHABET)] for digit in str(digest))
 
 
 def without_hash(template: PodTemplateSpec) -> PodTemplateSpec:
@@ -102,14 +104,30 @@ def new_replicaset(
 def annotations_of(
     deployment: Deployment, replicaset: ReplicaSet | None, *, revision: int, surge: int
 ) -> dict[str, str]:
-    """Annotations of the new ReplicaSet: the Deployment's, and what a roll-out has to remember."""
+    """Annotations of the new ReplicaSet: the Deployment's, and what a roll-out has to remember.
+
+    One that had a lower revision before, because it is rolled back to, keeps that in its history.
+    """
     own = (replicaset.metadata.annotations or {}) if replicaset else {}
+    before = revision_of(replicaset) if replicaset else 0
+    if 0 < before < revision:
+        own = {**own, HISTORY: _with_earlier(own.get(HISTORY, ""), before)}
     copied = {
         name: value
         for name, value in (deployment.metadata.annotations or {}).items()
         if name not in _NOT_COPIED
     }
-    return {**own, **copied, REVISION: str(revision), **size_annotations(deployment, surge)}
+    # Sizes of one that exists are those of its last resizing: shares are computed from them.
+    sizes = {} if replicaset else size_annotations(deployment, surge)
+    return {**own, **copied, REVISION: str(revision), **sizes}
+
+
+def _with_earlier(history: str, revision: int) -> str:
+    """`1,3` and 5 make `1,3,5`."""
+    listed = [each for each in history.split(",") if each] + [str(revision)]
+    while len(text := ",".join(listed)) > HISTORY_MAX:
+        del listed[0]
+    return text
 
 
 def size_annotations(deployment: Deployment, surge: int) -> dict[str, str]:

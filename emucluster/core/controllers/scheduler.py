@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable, Sized
 from contextlib import suppress
 from dataclasses import dataclass
-from random import Random
 from typing import TYPE_CHECKING, ClassVar
 
 from emucluster.core.errors import ApiError
@@ -36,6 +35,9 @@ SCHEDULER_NAME = "default-scheduler"
 BURST_PODS = 1000
 """Pods bound in one flush, so that events are delivered in between."""
 _MAX_CLASSES = 1024
+NOT_NAMED = "node(s) didn't satisfy plugin(s) [NodeAffinity]"
+NO_VICTIMS = "No preemption victims found for incoming pod"
+NOT_HELPFUL = "Preemption is not helpful for scheduling"
 
 Signature = tuple[PodClass, Needs]
 """Pods with the same signature fit into the same nodes."""
@@ -60,9 +62,9 @@ class Scheduler:
 
     kinds: ClassVar[frozenset[str]] = frozenset({"Node", "Pod"})
 
-    def __init__(self, writer: Writer, *, rng: Random) -> None:
+    def __init__(self, writer: Writer) -> None:
         self._writer = writer
-        self._recorder = Recorder(writer, component=SCHEDULER_NAME, rng=rng)
+        self._recorder = Recorder(writer, component=SCHEDULER_NAME)
         self._nodes: dict[str, Node] = {}
         self._rooms: dict[str, NodeRoom] = {}
         self._zones: dict[str, str] = {}
@@ -72,6 +74,8 @@ class Scheduler:
         self._on_node: dict[str, dict[ObjectKey, None]] = {}
         self._waiting: dict[ObjectKey, Pod] = {}
         self._groups: dict[Signature, dict[ObjectKey, None]] = {}
+        self._pinned: dict[str, dict[Signature, None]] = {}
+        """Groups that may only go to certain nodes, by those; the others under ""."""
         self._signature_of: dict[ObjectKey, Signature] = {}
         self._last_spec: tuple[PodSpec, Signature] | None = None
         self._dirty: DirtyQueue[Signature] = DirtyQueue(base_s=1.0, cap_s=10.0)
@@ -104,7 +108,7 @@ class Scheduler:
         self._move_zone(name, (node.metadata.labels or {}).get(ZONE_LABEL, ""))
         for pod_class, nodes in self._classes.items():
             self._judge(node, pod_class, nodes)
-        self._retry_all()
+        self._retry(name)
 
     def _handle_pod(self, pod: Pod, *, gone: bool) -> None:
         key = key_of(pod)
@@ -129,6 +133,9 @@ class Scheduler:
         signature = self._signature(pod)
         self._waiting[key] = pod
         self._signature_of[key] = signature
+        if signature not in self._groups:
+            for name in _places(signature):
+                self._pinned.setdefault(name, {})[signature] = None
         self._groups.setdefault(signature, {})[key] = None
         self._dirty.mark(signature)
 
@@ -142,11 +149,16 @@ class Scheduler:
         if not group:
             del self._groups[signature]
             self._dirty.drop(signature)
+            for name in _places(signature):
+                del self._pinned[name][signature]
+                if not self._pinned[name]:
+                    del self._pinned[name]
 
-    def _retry_all(self) -> None:
-        """Something became free or changed: pods that found no node are tried again."""
-        for signature in self._groups:
-            self._dirty.mark(signature)
+    def _retry(self, node: str) -> None:
+        """A node has more room or changed: pods that found none and may go to it try again."""
+        for place in ("", node):
+            for signature in self._pinned.get(place, ()):
+                self._dirty.mark(signature)
 
     # --- what is in use --------------------------------------------------------------------------
 
@@ -167,7 +179,7 @@ class Scheduler:
             self._spread_change(new, 1)
             self._note_load(new.node)
         if old is not None and (new is None or new.node != old.node):
-            self._retry_all()
+            self._retry(old.node)
 
     def _spread_change(self, placed: _Placed, by: int) -> None:
         if placed.group is None:
@@ -257,12 +269,26 @@ class Scheduler:
 
     def _pick(self, pod: Pod, signature: Signature) -> str | None:
         pod_class, needs = signature
+        if (names := pod_class.pinned()) is not None:
+            return self._pick_of(names, signature)
         group = _spread_group(pod)
         spread = self._spreads.get(group, NOWHERE) if group is not None else NOWHERE
         for name in self._class_nodes(pod_class).candidates(spread):
             if not self._room(name).refusals(needs):
                 return name
         return None
+
+    def _pick_of(self, names: frozenset[str], signature: Signature) -> str | None:
+        """Of few nodes that the pod itself names: nothing is kept for a class of its own."""
+        pod_class, needs = signature
+        nodes = (self._nodes[name] for name in names if name in self._nodes)
+        fitting = [
+            (pod_class.tier(node), self._room(node.metadata.name).pods, node.metadata.name)
+            for node in nodes
+            if pod_class.refusal(node) is None
+            and not self._room(node.metadata.name).refusals(needs)
+        ]
+        return min(fitting)[2] if fitting else None
 
     def _bind(
         self,
@@ -309,16 +335,37 @@ class Scheduler:
             self._writer.update_status(with_condition(pod, told, stamp=stamp), stamp=stamp)
 
     def failure(self, signature: Signature) -> str:
-        """Why no node takes such a pod, counted by reason, in kube-scheduler's words."""
+        """Why no node takes such a pod, counted by reason, in kube-scheduler's words.
+
+        All pods are of one priority, so preemption never finds a victim.
+        """
         if not self._nodes:
             return "no nodes available to schedule pods"
         pod_class, needs = signature
+        names = pod_class.pinned()
+        asked = self._nodes.keys() if names is None else names & self._nodes.keys()
         reasons: Counter[str] = Counter()
-        for name, node in self._nodes.items():
-            refusal = pod_class.refusal(node)
-            reasons.update([refusal] if refusal else self._room(name).refusals(needs))
-        counted = ", ".join(sorted(f"{count} {reason}" for reason, count in reasons.items()))
-        return f"0/{len(self._nodes)} nodes are available: {counted}."
+        victims: Counter[str] = Counter()
+        for name in asked:
+            refusal, room = pod_class.refusal(self._nodes[name]), self._room(name)
+            reasons.update([refusal] if refusal else room.refusals(needs))
+            helpful = refusal is None and room.would_hold(needs)
+            victims[NO_VICTIMS if helpful else NOT_HELPFUL] += 1
+        if absent := len(self._nodes) - len(asked):
+            reasons[NOT_NAMED] += absent
+            victims[NOT_HELPFUL] += absent
+        return f"{_told(self._nodes, reasons)} preemption: {_told(self._nodes, victims)}"
+
+
+def _told(nodes: Sized, reasons: Counter[str]) -> str:
+    counted = ", ".join(sorted(f"{count} {reason}" for reason, count in reasons.items()))
+    return f"0/{len(nodes)} nodes are available: {counted}."
+
+
+def _places(signature: Signature) -> Iterable[str]:
+    """The nodes that a pod names as the only ones; "" for all."""
+    names = signature[0].pinned()
+    return ("",) if names is None else names
 
 
 def _same_for_scheduling(old: Node, new: Node) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import replace as changed
-from random import Random
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from emucluster.core.objects import (
@@ -64,9 +63,9 @@ class ServiceLoadBalancerController:
 
     kinds: ClassVar[frozenset[str]] = frozenset({"Service", "Node"})
 
-    def __init__(self, writer: Writer, *, cloud: str | None, rng: Random) -> None:
+    def __init__(self, writer: Writer, *, cloud: str | None) -> None:
         self._writer, self._cloud = writer, cloud
-        self._recorder = Recorder(writer, component="service-controller", rng=rng)
+        self._recorder = Recorder(writer, component="service-controller")
         self._balancers: dict[LoadBalancerRef, _Balancer] = {}
         self._targets = LoadBalancerTargets()
         self._dirty: DirtyQueue[LoadBalancerRef] = DirtyQueue(base_s=0.05, cap_s=1.0)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from random import Random
 
+from emucluster.core.admission.generated_names import generated_name
 from emucluster.core.objects import Endpoint, EndpointSlice, ObjectMeta, Service, replace
 
 from .endpoints import PortSet
 from .podstate import ObjectKey, controller_ref
 from .slice_packing import SlicePacker
-from .writer import Writer, generated_name
+from .writer import Writer
 
 SERVICE_NAME = "kubernetes.io/service-name"
 MANAGED_BY = "endpointslice.kubernetes.io/managed-by"

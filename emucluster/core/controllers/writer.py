@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from contextlib import AbstractContextManager
-from random import Random
 from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar, Generic, Protocol, TypeVar
 
 from emucluster.core.errors import ApiError
-from emucluster.core.objects import Object
+from emucluster.core.objects import Event, Object
 
 from .dirty import DirtyQueue
 
@@ -26,7 +25,11 @@ class Writer(Protocol):
     Updates are decided on the version that `obj` carries: a newer one in the store is a Conflict.
     """
 
-    def create(self, obj: Obj, *, stamp: str) -> Obj: ...
+    def create(self, obj: Obj, *, stamp: str) -> Obj:
+        """Adds an object; an Event is given its name, see `event_name`."""
+
+    def accepts(self, event: Event, *, stamp: str) -> bool:
+        """Whether an Event may be written or counted up now; see `SpamFilter`."""
 
     def update(self, obj: Obj, *, stamp: str) -> Obj: ...
 
@@ -81,13 +84,3 @@ class attempt(Generic[K], AbstractContextManager[None, bool]):
             self._queue.retry(self._key, now_s=self._now_s)
             return True
         return False
-
-
-_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
-_MAX_BASE = 63 - 5
-
-
-def generated_name(base: str, rng: Random) -> str:
-    """`base` and five random characters, as generateName gives (k8s.io/apiserver/.../names)."""
-    suffix = "".join(rng.choice(_ALPHABET) for _ in range(5))
-    return base[:_MAX_BASE] + suffix

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 RecordType = Literal["A", "CNAME", "SRV", "PTR", "SOA", "NS", "TXT"]
-Rcode = Literal["NOERROR", "NXDOMAIN", "REFUSED"]
+Rcode = Literal["NOERROR", "NXDOMAIN", "REFUSED", "SERVFAIL"]
 
 TTL_S = 5
 """CoreDNS' kubernetes plugin: default of `ttl`. Real seconds whatever the cluster's speed."""
@@ -28,7 +28,7 @@ class Answer:
     """`records` answer the question; NOERROR without any is "no data of this type".
 
     `authority` has the zone's SOA on negative answers, `additional` the addresses of SRV targets.
-    REFUSED: the name is in no zone of this server.
+    REFUSED: the name is in no zone of this server. SERVFAIL: only a fault answers so.
     """
 
     rcode: Rcode

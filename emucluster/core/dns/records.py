@@ -12,7 +12,7 @@ from ipaddress import AddressValueError, IPv4Address
 from emucluster.core import objects as k8s
 from emucluster.core.addresses import CLUSTER_DOMAIN, DNS_SERVICE_IP
 
-from .answer import TTL_S, Answer, ExternalName, Record, RecordType
+from .answer import TTL_S, Answer, ExternalName, Rcode, Record, RecordType
 from .registry import EventType, Port, Registry, ServiceEntry
 
 NDOTS = 5
@@ -39,6 +39,9 @@ class DnsView:
         dns_ip: the address of `ns.dns.<domain>`.
         verify_pods: pod names (`10-1-2-3.ns.pod...`) exist only while such a pod does. Default:
             every address is answered, as with `pods insecure` in kubeadm's Corefile.
+
+    Attributes:
+        failing: what every question is answered with while a fault has it so.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class DnsView:
         verify_pods: bool = False,
     ) -> None:
         self.domain = domain
+        self.failing: Rcode | None = None
         self._dns_ip = dns_ip
         self._verify_pods = verify_pods
         self._outside = {_plain(name): place for name, place in (outside or {}).items()}
@@ -60,6 +64,22 @@ class DnsView:
         """Apply a watch event of a Service, EndpointSlice or Pod; others are ignored."""
         self._registry.handle(event_type, obj)
 
+    def endpoints(self, namespace: str, service: str) -> list[str]:
+        """The addresses that a headless Service's name is answered with; none for any other."""
+        entry = self._registry.services.get((namespace, service))
+        if entry is None or not entry.is_headless:
+            return []
+        return [endpoint.ip for endpoint in self._registry.endpoints(entry.key)]
+
+    def has_endpoint(self, namespace: str, service: str, ip: str) -> bool:
+        """Whether `ip` is among `endpoints`, in constant time."""
+        entry = self._registry.services.get((namespace, service))
+        return entry is not None and entry.is_headless and self._registry.holds(entry.key, ip)
+
+    def headless(self) -> list[tuple[str, str]]:
+        """Namespace and name of every headless Service."""
+        return [key for key, entry in self._registry.services.items() if entry.is_headless]
+
     # --- questions ---
 
     def answer(self, name: str, qtype: str, *, search: Sequence[str] | None = None) -> Answer:
@@ -69,6 +89,8 @@ class DnsView:
         five dots and no final one is tried below each of its domains first, and the first that
         exists is answered.
         """
+        if self.failing is not None:
+            return Answer(self.failing)
         for candidate in _candidates(name, search):
             found = self._answer(candidate, qtype)
             if found.rcode == "NOERROR":

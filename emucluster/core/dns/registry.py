@@ -76,8 +76,15 @@ class Registry:
         self.version += 1
 
     def endpoints(self, key: ServiceKey) -> list[ReadyEndpoint]:
-        """The ready endpoints of a Service. One address may be held by several slices."""
-        return [e for held in self._slices.get(key, {}).values() for e in held]
+        """The ready endpoints of a Service, by the names of their slices, whatever came first.
+
+        One address may be held by several slices.
+        """
+        return [e for _, held in sorted(self._slices.get(key, {}).items()) for e in held]
+
+    def holds(self, key: ServiceKey, ip: str) -> bool:
+        """Whether a Service has a ready endpoint at this address."""
+        return self._services_at.get(ip, Counter())[key] > 0
 
     def service_at(self, ip: str) -> ServiceEntry | None:
         """The Service with this ClusterIP."""

@@ -1,14 +1,34 @@
 """What can be broken, on whom, and the leases that end it again."""
 
-from emucluster.core.faults.kinds import FAULTS, FaultTarget, check, is_over_at_once, parse_target
-from emucluster.core.faults.ledger import FaultLease, Ledger
+from emucluster.core.faults.ledger import EndedBy, FaultLease, Follow, Ledger
+from emucluster.core.faults.targets import (
+    GONE,
+    OUTSIDE,
+    FaultTarget,
+    check,
+    check_id,
+    check_until,
+    is_over_at_once,
+    kind_at,
+    lasts_s,
+    parse_peer,
+    parse_target,
+)
 
 __all__ = [
-    "FAULTS",
+    "GONE",
+    "OUTSIDE",
+    "EndedBy",
     "FaultLease",
     "FaultTarget",
+    "Follow",
     "Ledger",
     "check",
+    "check_id",
+    "check_until",
     "is_over_at_once",
+    "kind_at",
+    "lasts_s",
+    "parse_peer",
     "parse_target",
 ]

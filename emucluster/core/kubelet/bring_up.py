@@ -29,8 +29,10 @@ class PodPlace:
     node: NodeContext
     ip: str
 
-    def say(self, type_: wording.EventType, reason: str, message: str) -> Command:
-        return wording.pod_event(self.pod, type_, reason, message)
+    def say(
+        self, record: ContainerRecord, type_: wording.EventType, reason: str, message: str
+    ) -> Command:
+        return wording.pod_event(self.pod, type_, reason, message, about=record.field_path)
 
     def identity(self) -> PodIdentity:
         meta, zone = self.pod.metadata, self.node.settings.zone
@@ -62,28 +64,29 @@ def bring_up(record: ContainerRecord, place: PodPlace, now_s: float) -> list[Com
 
 def _start(record: ContainerRecord, place: PodPlace, now_s: float) -> list[Command]:
     name = record.spec.image or ""
+    settings = place.node.settings
     try:
-        image = parse_image(name, stand_in=place.node.settings.stand_in)
+        image = parse_image(name, stand_in=settings.stand_in)
     except UnknownImage as error:
         return _cannot_pull(record, place, str(error), now_s)
-    facts = PodFacts(place.pod, place.ip, place.node.settings.address)
+    facts = PodFacts(place.pod, place.ip, settings.address, settings.capacity)
     try:
         spec = container_spec(
             record.spec,
             image,
             facts,
-            config_maps=place.node.config_maps,
+            sources=place.node.sources,
             services=place.node.services(),
             is_init=record.is_init and not record.is_sidecar,
         )
     except ConfigError as error:
         again = record.waiting_reason == wording.CONFIG_ERROR and record.phase == "waiting"
         record.wait(wording.CONFIG_ERROR, str(error), retry_at_s=now_s + CONFIG_RETRY_S)
-        return [] if again else [place.say("Warning", "Failed", f"Error: {error}")]
+        return [] if again else [place.say(record, "Warning", "Failed", f"Error: {error}")]
     container_id = f"{place.node.rng.getrandbits(256):064x}"
     record.create(container_id, image, now_s)
     said = _announce(record, image, place, is_init=spec.runs_to_completion)
-    said.append(place.say("Normal", "Created", f"Created container: {record.spec.name}"))
+    said.append(place.say(record, "Normal", "Created", f"Created container: {record.spec.name}"))
     return [*said, StartContainer(place.identity(), container_id, spec)]
 
 
@@ -92,9 +95,9 @@ def _announce(
 ) -> list[Command]:
     """What runs: the image, or a stand-in, whose differences are told once."""
     if not is_stand_in(image):
-        return [place.say("Normal", "Pulled", wording.pulled(image.name))]
+        return [place.say(record, "Normal", "Pulled", wording.pulled(image.name))]
     notes = stand_in_notes(record.spec, image, is_init=is_init) if record.created == 1 else []
-    return [place.say("Normal", "StandIn", note) for note in notes]
+    return [place.say(record, "Normal", "StandIn", note) for note in notes]
 
 
 def _cannot_pull(
@@ -104,9 +107,9 @@ def _cannot_pull(
     record.pull.next(now_s, now_s)
     record.wait(wording.PULL_ERROR, error, retry_at_s=now_s + PULL_ERROR_SHOWN_S)
     return [
-        place.say("Normal", "Pulling", f'Pulling image "{name}"'),
-        place.say("Warning", "Failed", f'Failed to pull image "{name}": {error}'),
-        place.say("Warning", "Failed", f"Error: {wording.PULL_ERROR}"),
+        place.say(record, "Normal", "Pulling", f'Pulling image "{name}"'),
+        place.say(record, "Warning", "Failed", f'Failed to pull image "{name}": {error}'),
+        place.say(record, "Warning", "Failed", f"Error: {wording.PULL_ERROR}"),
     ]
 
 
@@ -116,8 +119,8 @@ def _back_off_pull(record: ContainerRecord, place: PodPlace) -> list[Command]:
     message = f"{text}: {wording.PULL_ERROR}: {record.waiting_message}"
     record.wait(wording.PULL_BACK_OFF, message, retry_at_s=retry_at_s)
     return [
-        place.say("Normal", "BackOff", text),
-        place.say("Warning", "Failed", f"Error: {wording.PULL_BACK_OFF}"),
+        place.say(record, "Normal", "BackOff", text),
+        place.say(record, "Warning", "Failed", f"Error: {wording.PULL_BACK_OFF}"),
     ]
 
 
@@ -130,4 +133,4 @@ def _crash_loop(record: ContainerRecord, place: PodPlace, until_s: float) -> lis
     )
     record.wait("CrashLoopBackOff", message, retry_at_s=until_s)
     text = f"Back-off restarting failed container {name} in pod {where}"
-    return [place.say("Warning", "BackOff", text)]
+    return [place.say(record, "Warning", "BackOff", text)]

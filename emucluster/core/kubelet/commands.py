@@ -54,7 +54,11 @@ class ContainerSpec:
     source_digest: str = ""
     """Names an unpacked copy of that directory (annotation `emucluster.dev/source-digest`)."""
     runs_to_completion: bool = False
-    """An init container: it is expected to exit, and need not listen."""
+    """An init container: it is expected to exit."""
+    stdin: bool = False
+    """Its standard input is held open for whoever attaches."""
+    stdin_once: bool = False
+    """And closed once the first who did so has ended."""
 
 
 # --- what a probe or hook does ----------------------------------------------------------------
@@ -207,8 +211,24 @@ class RecordEvent:
     type: Literal["Normal", "Warning"]
     reason: str
     message: str
+    field_path: str = ""
+    """`spec.containers{NAME}`, where a container is meant."""
+
+
+# --- to whoever watches -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ReadinessBecame:
+    """What the kubelet holds of a pod's readiness changed; `reason` is for people."""
+
+    namespace: str
+    name: str
+    uid: str
+    ready: bool
+    reason: str
 
 
 RuntimeCommand = StartContainer | SignalContainer | StopPod | SendProbe | RunHook
 ApiWrite = RegisterNode | WriteNodeStatus | RenewLease | WritePodStatus | FinishPodDeletion
-Command = RuntimeCommand | ApiWrite | RecordEvent
+Command = RuntimeCommand | ApiWrite | RecordEvent | ReadinessBecame

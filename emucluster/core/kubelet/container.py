@@ -51,6 +51,8 @@ class ContainerRecord:
     """Since when its probes may run: postStart is over or, after a startup probe, that is."""
     started: bool = False
     ready: bool = False
+    readiness_reason: str = ""
+    """Why the running instance is ready or not: what its readiness probe said last."""
     restart: Backoff = field(default_factory=Backoff)
     pull: Backoff = field(default_factory=Backoff)
     stop: ContainerStop | None = None
@@ -61,6 +63,12 @@ class ContainerRecord:
         return self.is_init and self.spec.restart_policy == "Always"
 
     @property
+    def field_path(self) -> str:
+        """Where it stands in its pod, as Events about it say."""
+        field = "initContainers" if self.is_init else "containers"
+        return f"spec.{field}{{{self.spec.name}}}"
+
+    @property
     def is_live(self) -> bool:
         """Whether the runtime has something of it."""
         return self.phase in ("starting", "running")
@@ -68,6 +76,16 @@ class ContainerRecord:
     @property
     def restart_count(self) -> int:
         return max(0, self.created - 1)
+
+    @property
+    def readiness(self) -> tuple[bool, str]:
+        """Whether it is ready, and why (not)."""
+        if self.phase == "running":
+            return self.ready, self.readiness_reason
+        ended = self.exit or self.last.terminated
+        if ended is None:
+            return False, f"container {self.spec.name}: {self.waiting_reason}"
+        return False, f"container {self.spec.name} exited with code {ended.exit_code}"
 
     def wait(self, reason: str, message: str = "", *, retry_at_s: float | None = None) -> None:
         self.phase = "waiting"
@@ -89,6 +107,7 @@ class ContainerRecord:
     def run(self, *, now_s: float, stamp: str) -> None:
         self.phase = "running"
         self.started_s, self.started_stamp = now_s, stamp
+        self.readiness_reason = "not probed yet"
 
     def end(self, event: ContainerExited, *, now_s: float, stamp: str) -> None:
         self.exit = ContainerStateTerminated(

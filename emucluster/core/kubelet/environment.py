@@ -1,22 +1,28 @@
-"""The environment of a container: its own values, ConfigMaps, fields of its pod, and Services.
+"""The environment of a container: its own values, ConfigMaps, Secrets, fields of its pod, Services.
 
 Precedence as in kubernetes/kubernetes pkg/kubelet/kubelet_pods.go makeEnvironmentVariables:
 Service variables, then envFrom in order, then env in order.
 """
 
 import re
+from base64 import b64decode
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 from emucluster.core.kubelet.expansion import expand
 from emucluster.core.objects import (
     ConfigMap,
     Container,
+    EnvFromSource,
     EnvVar,
     EnvVarSource,
     Pod,
+    ResourceFieldSelector,
+    Secret,
     Service,
 )
+from emucluster.core.objects.quantity import Quantity, milli
 
 _SUBSCRIPT = re.compile(r"metadata\.(labels|annotations)\['([^']+)'\]")
 
@@ -27,98 +33,122 @@ class ConfigError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class PodFacts:
-    """What fieldRef can ask for beyond the object itself."""
+    """What fieldRef and resourceFieldRef can ask for beyond the object itself.
+
+    `allocatable` is the node's: the limit of a container that names none.
+    """
 
     pod: Pod
     pod_ip: str
     host_ip: str
+    allocatable: Mapping[str, Quantity] = field(default_factory=dict)
 
 
-ConfigMaps = Callable[[str, str], ConfigMap | None]
-"""(namespace, name) -> ConfigMap."""
+SourceKind = Literal["ConfigMap", "Secret"]
+Sources = Callable[[SourceKind, str, str], Mapping[str, str] | None]
+"""(kind, namespace, name) -> what it holds, as text; None: there is no such object."""
+
+
+def data_of(source: ConfigMap | Secret) -> dict[str, str]:
+    """What a ConfigMap or a Secret holds, as a process sees it in its environment."""
+    if isinstance(source, ConfigMap):
+        return dict(source.data or {})
+    # Bytes that are no text are passed on as they are, as os.environ does.
+    return {
+        key: b64decode(value).decode("utf-8", "surrogateescape")
+        for key, value in (source.data or {}).items()
+    }
 
 
 def container_environment(
     container: Container,
     facts: PodFacts,
     *,
-    config_maps: ConfigMaps,
+    sources: Sources,
     services: Iterable[Service],
-    empty_secrets: bool = False,
 ) -> dict[str, str]:
-    """All variables of a container. Raises `ConfigError` in Kubernetes' words.
-
-    With `empty_secrets`, what a Secret would give is empty, and left out if optional; the keys
-    behind a whole Secret are not known, so envFrom gives none. By default it is an error.
-    """
+    """All variables of a container. Raises `ConfigError` in Kubernetes' words."""
     pod = facts.pod
     env = {"HOSTNAME": pod.spec.hostname or pod.metadata.name}
     links = pod.spec.enable_service_links is not False
     env |= service_variables(services, namespace=pod.metadata.namespace, links=links)
     for source in container.env_from:
-        if source.secret_ref is not None:
-            if empty_secrets:
-                continue
-            raise ConfigError(f'secret "{source.secret_ref.name}": Secrets are not offered')
-        if (reference := source.config_map_ref) is not None:
-            found = config_maps(pod.metadata.namespace, reference.name or "")
-            if found is None and not reference.optional:
-                raise ConfigError(f'configmap "{reference.name}" not found')
-            for key, value in (found.data or {}).items() if found else ():
-                env[(source.prefix or "") + key] = value
+        env |= _whole(source, pod.metadata.namespace, sources)
     for variable in container.env:
-        chosen = _value(variable, env, facts, config_maps, empty_secrets)
+        chosen = _value(variable, env, container, facts, sources)
         if chosen is not None:
             env[variable.name] = chosen
     return env
 
 
-def secret_sources(container: Container) -> list[str]:
-    """What of a container's environment comes from Secrets: variables, and whole Secrets."""
-    whole = [
-        f"all of {each.secret_ref.name}"
-        for each in container.env_from
-        if each.secret_ref is not None
-    ]
-    return whole + [
-        each.name
-        for each in container.env
-        if each.value_from is not None and each.value_from.secret_key_ref is not None
-    ]
+def _whole(source: EnvFromSource, namespace: str, sources: Sources) -> dict[str, str]:
+    kind: SourceKind = "Secret" if source.secret_ref is not None else "ConfigMap"
+    reference = source.secret_ref or source.config_map_ref
+    if reference is None:
+        return {}
+    found = sources(kind, namespace, reference.name or "")
+    if found is None and not reference.optional:
+        raise ConfigError(f'{kind.lower()} "{reference.name}" not found')
+    return {(source.prefix or "") + key: value for key, value in (found or {}).items()}
 
 
 def _value(
     variable: EnvVar,
     env: Mapping[str, str],
+    container: Container,
     facts: PodFacts,
-    config_maps: ConfigMaps,
-    empty_secrets: bool,
+    sources: Sources,
 ) -> str | None:
     if variable.value_from is None:
         return expand(variable.value or "", env)
-    if empty_secrets and (secret := variable.value_from.secret_key_ref) is not None:
-        return None if secret.optional else ""
-    return _value_from(variable.value_from, facts, config_maps)
+    return _value_from(variable.value_from, container, facts, sources)
 
 
-def _value_from(source: EnvVarSource, facts: PodFacts, config_maps: ConfigMaps) -> str | None:
+def _value_from(
+    source: EnvVarSource, container: Container, facts: PodFacts, sources: Sources
+) -> str | None:
     if source.field_ref is not None:
         return field_value(source.field_ref.field_path, facts)
-    if (selector := source.config_map_key_ref) is not None:
-        namespace, name = facts.pod.metadata.namespace, selector.name or ""
-        found = config_maps(namespace, name)
-        if found is not None and selector.key in (data := found.data or {}):
-            return data[selector.key]
-        if selector.optional:
-            return None
-        if found is None:
-            raise ConfigError(f'configmap "{name}" not found')
-        raise ConfigError(f"couldn't find key {selector.key} in ConfigMap {namespace}/{name}")
-    if source.secret_key_ref is not None:
-        raise ConfigError(f'secret "{source.secret_key_ref.name}": Secrets are not offered')
     if source.resource_field_ref is not None:
-        raise ConfigError(f"resourceFieldRef {source.resource_field_ref.resource}: not offered")
-    raise ConfigError("env variable without a source in valueFrom")
+        return resource_value(source.resource_field_ref, container, facts)
+    selector = source.config_map_key_ref or source.secret_key_ref
+    if selector is None:
+        raise ConfigError("env variable without a source in valueFrom")
+    kind: SourceKind = "Secret" if source.config_map_key_ref is None else "ConfigMap"
+    namespace, name = facts.pod.metadata.namespace, selector.name or ""
+    found = sources(kind, namespace, name)
+    if found is not None and selector.key in found:
+        return found[selector.key]
+    if selector.optional:
+        return None
+    if found is None:
+        raise ConfigError(f'{kind.lower()} "{name}" not found')
+    raise ConfigError(f"couldn't find key {selector.key} in {kind} {namespace}/{name}")
+
+
+def resource_value(selector: ResourceFieldSelector, container: Container, facts: PodFacts) -> str:
+    """A request or limit in units of the divisor, rounded up (pkg/api/v1/resource/helpers.go).
+
+    A limit that is not set is what the node has; a request that is not set is the limit, or 0.
+    Raises `ConfigError` for resources that there are none of.
+    """
+    if name := selector.container_name:
+        named = (*facts.pod.spec.init_containers, *facts.pod.spec.containers)
+        found = next((each for each in named if each.name == name), None)
+        if found is None:
+            raise ConfigError(f"container {name} not found")
+        container = found
+    part, _, resource = selector.resource.partition(".")
+    if part not in ("limits", "requests") or resource not in ("cpu", "memory", "ephemeral-storage"):
+        raise ConfigError(f"Unsupported container resource : {selector.resource}")
+    limits = (container.resources.limits or {}) if container.resources else {}
+    requests = (container.resources.requests or {}) if container.resources else {}
+    if part == "limits":
+        amount = limits.get(resource, facts.allocatable.get(resource, 0))
+    else:
+        amount = requests.get(resource, limits.get(resource, 0))
+    divisor = milli(selector.divisor or 1) or 1000
+    return str(-(-milli(amount) // divisor))
 
 
 def field_value(path: str, facts: PodFacts) -> str:

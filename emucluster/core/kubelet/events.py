@@ -11,7 +11,11 @@ ProbeResult = Literal["success", "failure", "error"]
 
 @dataclass(frozen=True, slots=True)
 class ContainerStarted:
-    """The container runs and listens. `ports` maps container port to the port really bound."""
+    """The container runs. `ports` maps container port to the port of the pod's process for it.
+
+    Servers of our own listen then, for with them starting and listening are one. A command's
+    process may not do so yet, or never, as in Kubernetes.
+    """
 
     pod_uid: str
     container: str
@@ -31,6 +35,16 @@ class ContainerExited:
     reason: str = ""
     message: str = ""
     signal: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerNotListening:
+    """A container that runs does not listen where its clients are sent, long after its start."""
+
+    pod_uid: str
+    container: str
+    container_id: str
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,5 +83,7 @@ class WriteFailed:
     gone: bool = False
 
 
-RuntimeEvent = ContainerStarted | ContainerExited | ProbeFinished | HookFinished
+RuntimeEvent = (
+    ContainerStarted | ContainerExited | ContainerNotListening | ProbeFinished | HookFinished
+)
 KubeletEvent = RuntimeEvent | Wrote | WriteFailed

@@ -5,6 +5,9 @@ controller: the Lease every 10 s, with a little jitter; the status when it diffe
 10 s, and otherwise every 5 min. Failed writes are retried with back-off from 200 ms to 7 s. As
 those 7 s are meant to be less than the renewal's interval and much less than the time after which
 a silent node is given up, they are divided by the speed as these are.
+
+A kubelet registers its Node once in its life (registerWithAPIServer): one that is deleted
+meanwhile stays gone, whatever it writes, until the kubelet starts anew or somebody else creates it.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from __future__ import annotations
 import random
 
 from emucluster.core.durations import Speed
+from emucluster.core.kubelet import wording
 from emucluster.core.kubelet.backoff import Backoff, write_backoff
 from emucluster.core.kubelet.commands import (
     Command,
@@ -65,6 +69,9 @@ class Heartbeat:
         self._since: dict[str, tuple[str, str]] = {}
         self._seen: Node | None = None
         self._reported_s: float | None = None
+        self._is_registered = False
+        self._to_tell: list[RecordEvent] = []
+        """What is said once the Node is there, or its status is written."""
 
     def start(self, now_s: float, *, reboot: bool = False) -> list[Command]:
         """A kubelet begins: register, and renew the Lease at once."""
@@ -73,10 +80,13 @@ class Heartbeat:
             write.done(None)
         self._register.due_s = self._lease.due_s = now_s
         self._reported_s = None
-        if not reboot:
-            return []
-        message = f"Node {self._name} has been rebooted, boot id: {self._boot_id}"
-        return [RecordEvent("Node", "", self._name, self._name, "Warning", "Rebooted", message)]
+        told = [wording.node_event(self._name, "Normal", "Starting", "Starting kubelet.")]
+        if reboot:
+            message = f"Node {self._name} has been rebooted, boot id: {self._boot_id}"
+            told.append(wording.node_event(self._name, "Warning", "Rebooted", message))
+        # About a Node that is registered first.
+        self._to_tell = told
+        return []
 
     def resend(self, now_s: float) -> None:
         """Answers to what is under way will not come."""
@@ -91,6 +101,9 @@ class Heartbeat:
 
     def wake(self, now_s: float, stamp: str) -> list[Command]:
         commands: list[Command] = []
+        if self._is_registered:
+            commands += self._to_tell
+            self._to_tell = []
         if self._register.is_due(now_s):
             self._register.in_flight = RegisterNode(self._node(stamp))
             commands.append(self._register.in_flight)
@@ -112,12 +125,13 @@ class Heartbeat:
             self._settle(self._lease, event, after_s["lease"], now_s)
         elif command is self._status.in_flight:
             self._settle(self._status, event, after_s["status"], now_s)
-            if isinstance(event, WriteFailed) and event.gone:
-                self._register.due_s = now_s
             self._reported_s = now_s if isinstance(event, Wrote) else self._reported_s
         elif command is self._register.in_flight:
             self._settle(self._register, event, None, now_s)
             if isinstance(event, Wrote):
+                if not self._is_registered:
+                    self._to_tell.append(self._ready_event())
+                self._is_registered = True
                 # The status of a Node that existed before is not part of registering it.
                 self._status.due_s = now_s
 
@@ -141,6 +155,8 @@ class Heartbeat:
         if fresh and not self._differs():
             self._status.due_s = now_s + speed.duration_s(self._settings.status_update_s)
             return []
+        if self._was_not_ready():
+            self._to_tell.append(self._ready_event())
         self._status.in_flight = WriteNodeStatus(self._node(stamp))
         return [self._status.in_flight]
 
@@ -150,6 +166,14 @@ class Heartbeat:
             return False
         says = {each.type: each.status for each in self._seen.status.conditions}
         return any(says.get(type_) != status for type_, status, _, _ in HEALTHY)
+
+    def _was_not_ready(self) -> bool:
+        seen = self._seen.status.conditions if self._seen is not None else ()
+        return any(each.type == "Ready" and each.status != "True" for each in seen)
+
+    def _ready_event(self) -> RecordEvent:
+        message = f"Node {self._name} status is now: NodeReady"
+        return wording.node_event(self._name, "Normal", "NodeReady", message)
 
     def _node(self, stamp: str) -> Node:
         says = {each.type: each for each in self._seen.status.conditions} if self._seen else {}

@@ -6,8 +6,8 @@ There is no registry: an image is one of three forms, and everything else cannot
 - `python://PACKAGE.MODULE:FUNCTION`: the user's own servicer; the function is called with a
   `grpc.aio.Server`. The module is found relative to the manifest.
 - `command:PATH`, or `emucluster/command[:TAG]` with `command`/`args` in the container: any
-  executable that serves gRPC on the `HOST` and `PORT` of its environment. A relative PATH is
-  relative to the manifest.
+  executable; one that serves does so on the `HOST` and `PORT` of its environment. A relative PATH
+  is relative to the manifest.
 """
 
 import re

@@ -9,6 +9,7 @@ from typing import Literal
 
 from emucluster.core.kubelet import wording
 from emucluster.core.kubelet.commands import Command
+from emucluster.core.kubelet.environment import data_of
 from emucluster.core.kubelet.events import KubeletEvent, WriteFailed, Wrote
 from emucluster.core.kubelet.heartbeat import Heartbeat
 from emucluster.core.kubelet.node_context import NodeContext
@@ -16,7 +17,16 @@ from emucluster.core.kubelet.pod_ip import NoPodIPs, PodIPs
 from emucluster.core.kubelet.pod_worker import PodWorker
 from emucluster.core.kubelet.settings import KubeletSettings
 from emucluster.core.kubelet.status_writer import StatusWriter
-from emucluster.core.objects import ConfigMap, Node, Object, Pod, PodStatus, Service, replace
+from emucluster.core.objects import (
+    ConfigMap,
+    Node,
+    Object,
+    Pod,
+    PodStatus,
+    Secret,
+    Service,
+    replace,
+)
 
 ObjectEvent = Literal["ADDED", "MODIFIED", "DELETED"]
 TERMINAL = ("Succeeded", "Failed")
@@ -36,7 +46,7 @@ class Kubelet:
         self._writer = StatusWriter()
         self._workers: dict[str, PodWorker] = {}
         self._wakes: dict[str, float] = {}
-        self._config_maps: dict[tuple[str, str], ConfigMap] = {}
+        self._sources: dict[tuple[str, str, str], dict[str, str]] = {}
         self._services: dict[tuple[str, str], Service] = {}
         self._before: dict[str, PodStatus] = {}
         self._started_s = 0.0
@@ -45,7 +55,7 @@ class Kubelet:
             settings=settings,
             rng=rng,
             ids=itertools.count(1),
-            config_maps=lambda namespace, name: self._config_maps.get((namespace, name)),
+            sources=lambda kind, namespace, name: self._sources.get((kind, namespace, name)),
             services=lambda: list(self._services.values()),
         )
 
@@ -124,17 +134,17 @@ class Kubelet:
     def handle_object(
         self, event_type: ObjectEvent, obj: Object, now_s: float, stamp: str
     ) -> list[Command]:
-        """A change of a ConfigMap or Service (for pods' environments), or of a Node."""
+        """A change of a ConfigMap, Secret or Service (for pods' environments), or of a Node."""
         key = (obj.metadata.namespace, obj.metadata.name)
         if isinstance(obj, Service):
             self._services.pop(key, None)
             if event_type != "DELETED":
                 self._services[key] = obj
-        elif isinstance(obj, ConfigMap):
-            self._config_maps.pop(key, None)
+        elif isinstance(obj, ConfigMap | Secret):
+            self._sources.pop((obj.kind, *key), None)
             if event_type != "DELETED":
-                self._config_maps[key] = obj
-            return self._poke(key[0], now_s, stamp)
+                self._sources[obj.kind, *key] = data_of(obj)
+                return self._poke(key[0], now_s, stamp)
         elif isinstance(obj, Node) and event_type != "DELETED":
             self._heartbeat.seen(obj)
         return []
@@ -237,6 +247,8 @@ class Kubelet:
         """What every step of a pod is followed by: its status, its end, its next moment."""
         if worker.ended:
             self._release(worker)
+        if (change := worker.readiness_change()) is not None:
+            commands = [change, *commands]
         if not worker.removed:
             status = worker.status(stamp=stamp)
             commands = commands + self._writer.want(worker.pod, status, now_s=now_s)

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from emucluster.core.kubelet.environment import ConfigMaps
+from emucluster.core.kubelet.environment import Sources
 from emucluster.core.kubelet.settings import KubeletSettings
 from emucluster.core.objects import Service
 
@@ -20,5 +20,5 @@ class NodeContext:
     rng: random.Random
     ids: Iterator[int]
     """Of probes and hooks."""
-    config_maps: ConfigMaps
+    sources: Sources
     services: Callable[[], list[Service]]

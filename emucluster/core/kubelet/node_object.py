@@ -29,6 +29,13 @@ HEALTHY = (
 )
 """Type, status, reason and message of the conditions of a kubelet that runs."""
 
+ANNOTATIONS = {
+    "node.alpha.kubernetes.io/ttl": "0",
+    "volumes.kubernetes.io/controller-managed-attach-detach": "true",
+}
+"""What every node is given: for how many seconds kubelets may keep Secrets and ConfigMaps (by the
+controller pkg/controller/ttl; 0 up to a hundred nodes), and who attaches volumes (by kubelets)."""
+
 
 def node_object(
     name: str,
@@ -49,7 +56,7 @@ def node_object(
     if settings.zone:
         labels["topology.kubernetes.io/zone"] = settings.zone
     return Node(
-        metadata=ObjectMeta(name=name, labels=labels),
+        metadata=ObjectMeta(name=name, labels=labels, annotations=dict(ANNOTATIONS)),
         spec=NodeSpec(
             pod_cidr=settings.pod_cidr,
             pod_cidrs=(settings.pod_cidr,),
@@ -62,12 +69,7 @@ def node_object(
 def _status(
     name: str, settings: KubeletSettings, boot_id: str, conditions: tuple[NodeCondition, ...]
 ) -> NodeStatus:
-    capacity: dict[str, str | int | float] = {
-        "cpu": settings.cpu,
-        "ephemeral-storage": "100Gi",
-        "memory": settings.memory,
-        "pods": str(settings.pods_max),
-    }
+    capacity = settings.capacity
     return NodeStatus(
         addresses=(
             NodeAddress(type="InternalIP", address=settings.address),

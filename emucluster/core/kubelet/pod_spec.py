@@ -6,12 +6,7 @@ from collections.abc import Iterable
 
 from emucluster.core.kubelet import wording
 from emucluster.core.kubelet.commands import ContainerSpec, PortSpec
-from emucluster.core.kubelet.environment import (
-    ConfigMaps,
-    PodFacts,
-    container_environment,
-    secret_sources,
-)
+from emucluster.core.kubelet.environment import PodFacts, Sources, container_environment
 from emucluster.core.kubelet.expansion import expand_all
 from emucluster.core.kubelet.image import Image, completing, is_stand_in
 from emucluster.core.objects import (
@@ -36,7 +31,7 @@ def container_spec(
     image: Image,
     facts: PodFacts,
     *,
-    config_maps: ConfigMaps,
+    sources: Sources,
     services: Iterable[Service],
     is_init: bool,
 ) -> ContainerSpec:
@@ -45,9 +40,7 @@ def container_spec(
     A stand-in gets the environment and the ports, and nothing that only the image understands.
     """
     stand_in = is_stand_in(image)
-    env = container_environment(
-        container, facts, config_maps=config_maps, services=services, empty_secrets=stand_in
-    )
+    env = container_environment(container, facts, sources=sources, services=services)
     if stand_in:
         ports = () if is_init else stand_in_ports(container)
         image = completing(image) if is_init else image
@@ -66,6 +59,9 @@ def container_spec(
         source_dir=annotations.get(SOURCE_DIR_ANNOTATION, ""),
         source_digest=annotations.get(SOURCE_DIGEST_ANNOTATION, ""),
         runs_to_completion=is_init,
+        # A terminal it cannot have; keys as a terminal sends them would be of no use without one.
+        stdin=bool(container.stdin) and not container.tty,
+        stdin_once=bool(container.stdin_once),
     )
 
 
@@ -88,10 +84,9 @@ def without_foreign_hooks(container: Container, image: Image | None) -> Containe
 
 def stand_in_notes(container: Container, image: Image, *, is_init: bool) -> list[str]:
     """What differs from the manifest where a stand-in runs, a line for each kind of change."""
-    name, secrets = container.name, secret_sources(container)
-    without = [wording.stand_in_secrets(name, secrets)] if secrets else []
+    name = container.name
     if is_init:
-        return [wording.stand_in_init(name, image.name), *without]
+        return [wording.stand_in_init(name, image.name)]
     ports = [each.port for each in stand_in_ports(container)]
     notes = [wording.stand_in(image.name, ports)]
     if probes := _configured_probes(container):
@@ -100,7 +95,7 @@ def stand_in_notes(container: Container, image: Image, *, is_init: bool) -> list
     named = (("postStart", hooks.post_start), ("preStop", hooks.pre_stop))
     if skipped := [kind for kind, handler in named if _is_foreign(handler)]:
         notes.append(wording.stand_in_hooks(name, skipped))
-    return notes + without
+    return notes
 
 
 def _configured_probes(container: Container) -> list[str]:

@@ -9,6 +9,7 @@ from emucluster.core.kubelet.actions import NoSuchPort, hook_action
 from emucluster.core.kubelet.bring_up import PodPlace, bring_up, stays_down
 from emucluster.core.kubelet.commands import (
     Command,
+    ReadinessBecame,
     RunHook,
     SignalContainer,
     StopPod,
@@ -16,6 +17,7 @@ from emucluster.core.kubelet.commands import (
 from emucluster.core.kubelet.container import ContainerRecord
 from emucluster.core.kubelet.events import (
     ContainerExited,
+    ContainerNotListening,
     ContainerStarted,
     HookFinished,
     ProbeFinished,
@@ -53,6 +55,7 @@ class PodWorker:
     """Gone from the API server; nobody is to be told of its end."""
     released: bool = False
     """Its address was given back."""
+    told_readiness: tuple[bool, str] | None = None
 
     @classmethod
     def admit(
@@ -120,6 +123,17 @@ class PodWorker:
         moments += [each.post_start_ends_s for each in self.records]
         return min((each for each in moments if each is not None), default=None)
 
+    def readiness_change(self) -> ReadinessBecame | None:
+        """What became of the pod's readiness since the last call; the first call tells it."""
+        probed = [*(each for each in self.inits if each.is_sidecar), *self.mains]
+        unready = (each.readiness for each in probed if not each.readiness[0])
+        ready, reason = next(unready, (True, self.mains[0].readiness[1]))
+        if (ready, reason) == self.told_readiness:
+            return None
+        self.told_readiness = ready, reason
+        meta = self.pod.metadata
+        return ReadinessBecame(meta.namespace, meta.name, meta.uid, ready, reason)
+
     # --- what happens ---------------------------------------------------------------------------
 
     def update(self, pod: Pod, *, now_s: float, stamp: str) -> list[Command]:
@@ -140,11 +154,15 @@ class PodWorker:
         return commands + self._sync(now_s, stamp)
 
     def poke(self, *, now_s: float, stamp: str) -> list[Command]:
-        """A ConfigMap changed; containers that could not be created for want of it try again."""
-        for record in self.records:
-            if record.phase == "waiting" and record.waiting_reason == wording.CONFIG_ERROR:
-                record.retry_at_s = None
-        return self._sync(now_s, stamp)
+        """A ConfigMap or Secret came or changed; who could not be created without tries again."""
+        wanting = [
+            record
+            for record in self.records
+            if record.phase == "waiting" and record.waiting_reason == wording.CONFIG_ERROR
+        ]
+        for record in wanting:
+            record.retry_at_s = None
+        return self._sync(now_s, stamp) if wanting else []
 
     def terminate(self, *, now_s: float, stamp: str, grace_s: float | None = None) -> list[Command]:
         """The pod is to end: all containers in parallel. Again, with less grace: sooner."""
@@ -166,6 +184,8 @@ class PodWorker:
             commands = self._on_started(event, now_s, stamp)
         elif isinstance(event, ContainerExited):
             commands = self._on_exited(event, now_s, stamp)
+        elif isinstance(event, ContainerNotListening):
+            commands = self._on_not_listening(event)
         elif isinstance(event, ProbeFinished):
             commands = self._on_probe(event, now_s)
         else:
@@ -188,7 +208,7 @@ class PodWorker:
         if record is None or record.phase != "starting":
             return []
         record.run(now_s=now_s, stamp=stamp)
-        commands = [self._say("Normal", "Started", f"Started container {record.spec.name}")]
+        commands = [self._say(record, "Normal", "Started", f"Started container {record.spec.name}")]
         lifecycle = without_foreign_hooks(record.spec, record.image).lifecycle
         if self.terminating:
             return [*commands, self._kill(record)]
@@ -227,13 +247,17 @@ class PodWorker:
         self, record: ContainerRecord, message: str, now_s: float
     ) -> list[Command]:
         record.post_start = None
-        said = self._say("Warning", "FailedPostStartHook", f"PostStartHook failed: {message}")
+        said = self._say(
+            record, "Warning", "FailedPostStartHook", f"PostStartHook failed: {message}"
+        )
         return [said, *self._stop(record, self._grace_s(), "FailedPostStartHook", now_s)]
 
     def _mark_started(self, record: ContainerRecord, now_s: float) -> None:
         record.probed_from_s = now_s
         record.started = True
         record.ready = record.spec.readiness_probe is None
+        if record.ready:
+            record.readiness_reason = "started; has no readiness probe"
         self.probes.trigger_readiness(record)
 
     def _on_exited(self, event: ContainerExited, now_s: float, stamp: str) -> list[Command]:
@@ -243,8 +267,15 @@ class PodWorker:
         never_ran = record.phase == "starting"
         record.end(event, now_s=now_s, stamp=stamp)
         if never_ran and event.message and not self.terminating:
-            return [self._say("Warning", "Failed", f"Error: {event.message}")]
+            return [self._say(record, "Warning", "Failed", f"Error: {event.message}")]
         return []
+
+    def _on_not_listening(self, event: ContainerNotListening) -> list[Command]:
+        """No more than a word: in Kubernetes, where a container listens is its own affair."""
+        record = self._record(event.container, event.container_id)
+        if record is None or record.phase != "running" or self.terminating:
+            return []
+        return [self._say(record, "Warning", "NotListening", event.message)]
 
     def _on_probe(self, event: ProbeFinished, now_s: float) -> list[Command]:
         probe = self.probes.find(event.probe_id)
@@ -253,12 +284,13 @@ class PodWorker:
         record, commands = probe.record, list[Command]()
         if event.result == "failure":
             text = f"{probe.kind.capitalize()} probe failed: {event.message}"
-            commands.append(self._say("Warning", "Unhealthy", text))
+            commands.append(self._say(record, "Warning", "Unhealthy", text))
         effect = probe.finish(event.result)
         if effect is None or record.phase != "running":
             return commands
         if probe.kind == "readiness":
             record.ready = effect == "success"
+            record.readiness_reason = f"readiness probe: {event.message or event.result}"
         elif effect == "failure" and record.stop is None and not self.terminating:
             own = probe.probe.termination_grace_period_seconds
             why = f"Container {record.spec.name} failed {probe.kind} probe, will be restarted"
@@ -278,7 +310,7 @@ class PodWorker:
                 said: list[Command] = []
                 if not event.ok:
                     text = f"PreStopHook failed: {event.message}"
-                    said = [self._say("Warning", "FailedPreStopHook", text)]
+                    said = [self._say(record, "Warning", "FailedPreStopHook", text)]
                 return said + record.stop.hook_finished(now_s)
         return []
 
@@ -337,7 +369,7 @@ class PodWorker:
                 commands.append(probe.send(next(self.node.ids), now_s=now_s))
             except NoSuchPort as error:
                 text = f"{probe.kind.capitalize()} probe errored: {error}"
-                commands.append(self._say("Warning", "Unhealthy", text))
+                commands.append(self._say(probe.record, "Warning", "Unhealthy", text))
         return commands
 
     # --- parts ----------------------------------------------------------------------------------
@@ -353,7 +385,7 @@ class PodWorker:
             hook_id=next(self.node.ids),
             began_s=now_s,
         )
-        return [self._say("Normal", "Killing", why), *record.stop.begin()]
+        return [self._say(record, "Normal", "Killing", why), *record.stop.begin()]
 
     def _kill(self, record: ContainerRecord) -> SignalContainer:
         return SignalContainer(self.uid, record.spec.name, record.container_id, "KILL")
@@ -372,5 +404,7 @@ class PodWorker:
                 return record
         return None
 
-    def _say(self, type_: wording.EventType, reason: str, message: str) -> Command:
-        return wording.pod_event(self.pod, type_, reason, message)
+    def _say(
+        self, record: ContainerRecord, type_: wording.EventType, reason: str, message: str
+    ) -> Command:
+        return wording.pod_event(self.pod, type_, reason, message, about=record.field_path)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from emucluster.core.durations import Speed
+from emucluster.core.objects.quantity import Quantity
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,3 +29,13 @@ class KubeletSettings:
     cpu: str = "4"
     memory: str = "8Gi"
     version: str = "v1.32.0"
+
+    @property
+    def capacity(self) -> dict[str, Quantity]:
+        """What the node has, all of it for pods."""
+        return {
+            "cpu": self.cpu,
+            "ephemeral-storage": "100Gi",
+            "memory": self.memory,
+            "pods": str(self.pods_max),
+        }

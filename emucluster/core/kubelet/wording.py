@@ -13,9 +13,16 @@ PULL_BACK_OFF = "ImagePullBackOff"
 CONFIG_ERROR = "CreateContainerConfigError"
 
 
-def pod_event(pod: Pod, type_: EventType, reason: str, message: str) -> RecordEvent:
+def pod_event(
+    pod: Pod, type_: EventType, reason: str, message: str, *, about: str = ""
+) -> RecordEvent:
+    """`about`: the path of the container that is meant; "": all of the pod."""
     meta = pod.metadata
-    return RecordEvent("Pod", meta.namespace, meta.name, meta.uid, type_, reason, message)
+    return RecordEvent("Pod", meta.namespace, meta.name, meta.uid, type_, reason, message, about)
+
+
+def node_event(name: str, type_: EventType, reason: str, message: str) -> RecordEvent:
+    return RecordEvent("Node", "", name, name, type_, reason, message)
 
 
 def pulled(image: str) -> str:
@@ -38,11 +45,6 @@ def stand_in_probes(name: str, probes: Iterable[str], port: int) -> str:
 
 def stand_in_hooks(name: str, hooks: Iterable[str]) -> str:
     return f"Stand-in: hooks of container {name} are skipped: {', '.join(hooks)}"
-
-
-def stand_in_secrets(name: str, variables: Iterable[str]) -> str:
-    shown = ", ".join(variables)
-    return f"Stand-in: container {name} runs without Secrets; empty or left out: {shown}"
 
 
 def go_duration(seconds: float) -> str:

@@ -32,6 +32,9 @@ class NodeProxy:
         mode: `rr` takes endpoints in turn for each entry of a service port, as IPVS does for each
             of its virtual servers; `random` as iptables and nftables do.
         rng: draws for `random`, and where each round begins.
+
+    Attributes:
+        stopped: it does nothing, so that new connections to Services get no answer.
     """
 
     def __init__(
@@ -41,6 +44,7 @@ class NodeProxy:
         self.table = table
         self.mode: Mode = mode
         self.health = ProxyHealth()
+        self.stopped = False
         self._rng = rng
         self._affinity = AffinityTable()
         self._turns: dict[tuple[ServicePortName, Entry], int] = {}
@@ -136,6 +140,8 @@ class NodeProxy:
         local: bool,
         masquerade: bool,
     ) -> Verdict:
+        if self.stopped:
+            return Drop(port.name, f"kube-proxy of {self.node_name} is stopped")
         endpoints = self.table.endpoints(port.name)
         usable = self._usable(port, local=local)
         if not usable:
@@ -193,6 +199,20 @@ class NodeProxy:
             masquerade=masquerade or endpoint.ip == client_ip,  # hairpin: back to the sender
             cluster_ip=f"{port.cluster_ip}:{port.port}",
         )
+
+    def usable(self, name: ServicePortName) -> tuple[EndpointList, ...]:
+        """The lists that new connections to a service port get their endpoints from.
+
+        One for its ClusterIP, and one for what comes from outside if it can; empty if the Service
+        is not proxied.
+        """
+        port = self.table.ports.get(name)
+        if port is None:
+            return ()
+        inside = self._usable(port, local=port.internal_local)
+        if port.node_port is None and not port.load_balancer_ips and not port.external_ips:
+            return (inside,)
+        return inside, self._usable(port, local=port.external_local)
 
     # --- what the node listens on ---
 

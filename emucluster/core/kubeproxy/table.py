@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import count
 from typing import Literal
@@ -24,6 +24,9 @@ LABEL_ZONE = "topology.kubernetes.io/zone"
 TAINT_TO_BE_DELETED = "ToBeDeletedByClusterAutoscaler"
 
 SliceName = tuple[str, str]
+
+OnChange = Callable[[ServicePortName, Collection[Address] | None], None]
+"""Called with a service port and its endpoints that changed; None: the Service itself did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ class RouteTable:
         self._endpoints: dict[ServicePortName, EndpointSet] = {}
         self._changed: dict[ServicePortName, int] = {}
         self._serials = count(1)
+        self.on_change: OnChange | None = None
         self.version = 0
 
     # --- events ---
@@ -108,7 +112,7 @@ class RouteTable:
         else:
             del self._services[name]
         for port in {*before, *after}:
-            self._mark(port.name)
+            self._mark(port.name, None)
 
     def _list(self, port: ServicePort) -> None:
         self.ports[port.name] = port
@@ -150,21 +154,21 @@ class RouteTable:
         after = {} if deleted else slice_endpoints(endpoint_slice)
         if after:
             self._slices[key] = after
-        changed: dict[ServicePortName, None] = {}
+        changed: dict[ServicePortName, set[Address]] = {}
         for (name, address), endpoint in after.items():
             if before.get((name, address)) != endpoint:
                 if name not in self._endpoints:
                     self._endpoints[name] = EndpointSet(self._serials)
                 self._endpoints[name].put(meta.name, endpoint)
-                changed[name] = None
+                changed.setdefault(name, set()).add(address)
         for name, address in before:
             if (name, address) not in after:
                 self._endpoints[name].remove(meta.name, address)
-                changed[name] = None
-        for name in changed:
+                changed.setdefault(name, set()).add(address)
+        for name, addresses in changed.items():
             if not self._endpoints[name].is_held:
                 del self._endpoints[name]
-            self._mark(name)
+            self._mark(name, addresses)
 
     def _handle_node(self, node: k8s.Node, *, deleted: bool) -> None:
         meta = node.metadata
@@ -178,10 +182,12 @@ class RouteTable:
         zone = (meta.labels or {}).get(LABEL_ZONE, "")
         self.nodes[meta.name] = NodeInfo(zone, address, is_leaving)
 
-    def _mark(self, name: ServicePortName) -> None:
+    def _mark(self, name: ServicePortName, addresses: Collection[Address] | None) -> None:
         self.version += 1
         self._changed.pop(name, None)
         self._changed[name] = self.version
+        if self.on_change is not None:
+            self.on_change(name, addresses)
 
     # --- reading ---
 

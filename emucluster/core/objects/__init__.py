@@ -18,5 +18,6 @@ A map inside an object is shared by its copies: build a new one, never update it
 
 from msgspec.structs import replace as replace
 
+from .custom import CustomObject as CustomObject
 from .generated.exports import *  # noqa: F403
 from .root import Object as Object

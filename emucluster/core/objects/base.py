@@ -22,6 +22,11 @@ def no_items() -> tuple[Any, ...]:
     return ()
 
 
+def no_value() -> None:
+    """Default of a value that is encoded as null when it is absent."""
+    return
+
+
 class Part(
     Struct,
     frozen=True,

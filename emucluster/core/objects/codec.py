@@ -25,6 +25,9 @@ from emucluster.core.errors import (
     Cause,
 )
 
+from .custom import CustomObject
+from .generated.exports import ObjectMeta
+from .kinds import Kinds
 from .registry import BY_KIND, RESOURCES, Resource
 from .root import Object
 
@@ -44,32 +47,36 @@ is refused when it is decoded, as by the API server."""
 _MAYBE_BEYOND_INT32 = re.compile(rb"[:\[,]\s*-?(?:\d{10}|[\d.]+[eE])")
 
 
-@cache
-def _decoder() -> msgspec.json.Decoder[Object]:
-    union = reduce(or_, (cast(Any, row.cls) for row in RESOURCES))
-    return msgspec.json.Decoder(union)
+# Made here, under Python's import lock: msgspec finds out about a class when it is first used, and
+# two threads that have it do so at once crash the interpreter (0.22).
+_decoder: msgspec.json.Decoder[Object] = msgspec.json.Decoder(
+    reduce(or_, (cast(Any, row.cls) for row in RESOURCES))
+)
+
+
+_BUILT_IN = Kinds()
 
 
 def encode_json(obj: Object) -> bytes:
     """The object as compact JSON. What is absent is left out."""
-    return _encoder.encode(obj)
+    return _encoder.encode(obj.tree() if isinstance(obj, CustomObject) else obj)
 
 
 def to_tree(obj: Object) -> dict[str, Any]:
     """The object as plain dicts and lists with JSON's names, owned by the caller."""
-    tree = cast("dict[str, Any]", msgspec.json.decode(_encoder.encode(obj)))
+    tree = cast("dict[str, Any]", msgspec.json.decode(encode_json(obj)))
     return {"apiVersion": tree.pop("apiVersion"), "kind": tree.pop("kind"), **tree}
 
 
-def decode_json(data: bytes) -> Object:
-    """One object of any kind from JSON.
+def decode_json(data: bytes, *, kinds: Kinds = _BUILT_IN) -> Object:
+    """One object of any of `kinds` from JSON.
 
     A missing `apiVersion` means the kind's own, as in a request to the API; `kind` is required.
     Raises BadRequest with every unknown field or wrong type in `causes`.
     """
     if not _MAYBE_BEYOND_INT32.search(data):  # the decoder itself knows of 64 bits only
         try:
-            return _decoder().decode(data)
+            return _decoder.decode(data)
         except msgspec.MsgspecError:
             pass
     try:
@@ -79,29 +86,40 @@ def decode_json(data: bytes) -> Object:
     if isinstance(tree, dict) and "apiVersion" not in tree:
         row = BY_KIND.get(str(tree.get("kind")))
         tree = {"apiVersion": row.api_version, **tree} if row else tree
-    return decode_tree(tree)
+    return decode_tree(tree, kinds=kinds)
 
 
-def decode_tree(tree: object, *, where: str = "") -> Object:
+def decode_tree(
+    tree: object,
+    *,
+    where: str = "",
+    kinds: Kinds = _BUILT_IN,
+    unknown: list[Cause] | None = None,
+) -> Object:
     """One object of any kind from plain dicts and lists.
 
     Args:
-        tree: apiVersion and kind are required. Never changed.
+        tree: apiVersion and kind are required. Never changed, but the object may share its parts.
         where: what to put before the message, e.g. the file's name.
+        kinds: what may be decoded. Of an object of a custom kind only the metadata is looked at.
+        unknown: takes the unknown fields, which are dropped then; None: they are refused.
 
     Raises BadRequest: no or unknown kind, unknown fields, wrong types; the causes' fields are
     dotted paths.
     """
     before = f"{where}: " if where else ""
-    row = _resource(tree, before)
+    row = _resource(tree, before, kinds)
     assert isinstance(tree, dict)
     walk = _Walk()
-    cleaned = walk.part(tree, row.cls, "", 0)
+    custom = row.definition is not None
+    cleaned = walk.custom(tree) if custom else walk.part(tree, row.cls, "", 0)
     handled = f'{row.kind} in version "{row.version}" cannot be handled as a {row.kind}: '
     if walk.wrong:
         text = "; ".join(f"json: {cause.message}" for cause in walk.wrong)
         raise BadRequest(before + handled + text, walk.wrong)
-    if walk.unknown:
+    if unknown is not None:
+        unknown += walk.unknown
+    elif walk.unknown:
         text = ", ".join(f'unknown field "{cause.field}"' for cause in walk.unknown)
         raise BadRequest(before + handled + "strict decoding error: " + text, walk.unknown)
     try:
@@ -110,7 +128,18 @@ def decode_tree(tree: object, *, where: str = "") -> Object:
         raise BadRequest(before + handled + str(error)) from None
 
 
-def _resource(tree: object, before: str) -> Resource:
+def decode_custom(data: bytes) -> CustomObject:
+    """An object of a custom kind from JSON that `encode_json` wrote."""
+    tree = msgspec.json.decode(data)
+    head = {
+        "api_version": tree.pop("apiVersion"),
+        "kind": tree.pop("kind"),
+        "metadata": msgspec.convert(tree.pop("metadata"), ObjectMeta),
+    }
+    return CustomObject(**head, content=tree)
+
+
+def _resource(tree: object, before: str, kinds: Kinds) -> Resource:
     if not isinstance(tree, dict):
         raise BadRequest(f"{before}expected an object with apiVersion and kind, got {_go(tree)}")
     missing = tuple(
@@ -122,8 +151,8 @@ def _resource(tree: object, before: str) -> Resource:
         texts = [cause.message for cause in missing]
         listed = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
         raise BadRequest(f"{before}error validating data: {listed}", missing)
-    row = BY_KIND.get(tree["kind"])
-    if row is None or row.api_version != tree["apiVersion"]:
+    row = kinds.named(tree["apiVersion"], tree["kind"])
+    if row is None:
         text = f'no matches for kind "{tree["kind"]}" in version "{tree["apiVersion"]}"'
         raise BadRequest(before + text, (Cause("kind", NOT_FOUND, text),))
     return row
@@ -142,6 +171,15 @@ class _Walk:
     def __init__(self) -> None:
         self.unknown: list[Cause] = []
         self.wrong: list[Cause] = []
+
+    def custom(self, tree: dict[str, Any]) -> dict[str, Any]:
+        """The fields of a CustomObject."""
+        if not _encodable(tree):
+            self._mismatch(tree, "", "JSON")
+        metadata = self.part(tree.get("metadata") or {}, ObjectMeta, "metadata", 1)
+        head = {"apiVersion": tree["apiVersion"], "kind": tree["kind"], "metadata": metadata}
+        content = {key: value for key, value in tree.items() if key not in head}
+        return head | {"content": content}
 
     def part(self, tree: object, cls: type[msgspec.Struct], path: str, depth: int) -> object:
         if not isinstance(tree, dict):

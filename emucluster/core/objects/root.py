@@ -14,3 +14,8 @@ class Object(Part, frozen=True, kw_only=True):
     kind: ClassVar[str]
     api_version: str
     metadata: ObjectMeta = ObjectMeta()
+
+    @property
+    def kind_key(self) -> str:
+        """A name of its kind that no other kind has: `Pod`, of custom objects with the group."""
+        return self.kind

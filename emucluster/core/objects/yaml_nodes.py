@@ -12,6 +12,7 @@ from emucluster.core.errors import BadRequest
 from .codec import MAX_DEPTH
 
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
 MAX_VALUES = 1_000_000  # in one document, counting what aliases repeat
 _MAP, _SEQ = "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"
 _BOOLS = {"y": True, "yes": True, "true": True, "on": True}
@@ -37,11 +38,16 @@ _Loader.yaml_implicit_resolvers.setdefault("", []).append(
 _resolve("merge", r"^<<$", "<")
 
 
-def compose_documents(text: str, *, source: str) -> list[yaml.Node | None]:
-    """The documents' nodes; None for an empty one. Raises BadRequest with the line."""
+def compose_documents(
+    text: str, *, source: str, values_max: int = MAX_VALUES
+) -> list[yaml.Node | None]:
+    """The documents' nodes; None for an empty one. Raises BadRequest with the line.
+
+    `values_max`: how many values they may have altogether; a node takes a kilobyte.
+    """
     loader = None
     try:
-        check_depth(text, source=source)
+        check_size(text, source=source, values_max=values_max)
         loader = _Loader(text)
         nodes: list[yaml.Node | None] = []
         while loader.check_node():
@@ -50,8 +56,7 @@ def compose_documents(text: str, *, source: str) -> list[yaml.Node | None]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f", line {mark.line + 1}" if mark else ""
-        problem = ": ".join(t for t in (error.context, error.problem) if t)
-        raise BadRequest(f"{source}{line}: error parsing YAML: {problem}") from None
+        raise BadRequest(f"{source}{line}: error parsing YAML: {_problem(error)}") from None
     except (yaml.YAMLError, RecursionError) as error:
         raise BadRequest(f"{source}: error parsing YAML: {error}") from None
     finally:
@@ -59,23 +64,33 @@ def compose_documents(text: str, *, source: str) -> list[yaml.Node | None]:
             loader.dispose()
 
 
-def check_depth(text: str, *, source: str) -> None:
-    """Raises BadRequest with the line of the first collection deeper than MAX_DEPTH.
+def _problem(error: yaml.MarkedYAMLError) -> str:
+    if "nesting depth" in str(error.problem):  # newer libyaml has a limit too, of its own words
+        return TOO_DEEP
+    return ": ".join(t for t in (error.context, error.problem) if t)
+
+
+def check_size(text: str, *, source: str, values_max: int) -> None:
+    """Raises BadRequest with the line of the first collection deeper than MAX_DEPTH, or of the
+    first value that is too many.
 
     Composing recurses, in libyaml's binding in C: what is too deep would end the process. Parsing
     into events does not, so it goes first. Raises YAMLError for what is not YAML.
     """
-    if all(text.count(opening) <= MAX_DEPTH for opening in "[{:-?"):
+    shallow = all(text.count(opening) <= MAX_DEPTH for opening in "[{:-?")
+    if shallow and text.count(",") <= values_max // 4:
         return  # nothing can nest by more than hundreds, and most manifests are read once only
-    depth = 0
+    depth = values = 0
     for event in yaml.parse(text, Loader=_Loader):
+        values += isinstance(event, yaml.NodeEvent)
+        if values > 2 * values_max:  # keys are nodes too
+            raise BadRequest(f"{source}: error parsing YAML: more than {values_max} values")
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > MAX_DEPTH + 1:
                 mark = event.start_mark
                 line = f", line {mark.line + 1}" if mark else ""
-                problem = f"nested deeper than {MAX_DEPTH} levels"
-                raise BadRequest(f"{source}{line}: error parsing YAML: {problem}")
+                raise BadRequest(f"{source}{line}: error parsing YAML: {TOO_DEEP}")
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
 
@@ -83,16 +98,17 @@ def check_depth(text: str, *, source: str) -> None:
 class TreeBuilder:
     """Turns one document's nodes into dicts, lists and scalars."""
 
-    def __init__(self, where: str) -> None:
+    def __init__(self, where: str, values_max: int = MAX_VALUES) -> None:
         self._where = where
+        self._values_max = values_max
         self._values = 0
 
     def build(self, node: yaml.Node, depth: int = 0) -> object:
         """Raises BadRequest: duplicate keys, too deep, too many values, tags we do not know."""
         self._values += 1
         if depth > MAX_DEPTH:
-            raise self._error(node, f"nested deeper than {MAX_DEPTH} levels")
-        if self._values > MAX_VALUES:
+            raise self._error(node, TOO_DEEP)
+        if self._values > self._values_max:
             raise self._error(node, "document contains excessive aliasing")
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, depth)

@@ -29,6 +29,17 @@ class ToPod:
 
 
 @dataclass(frozen=True, slots=True)
+class ToApi:
+    """To the API server, which is an endpoint of default/kubernetes and on no node."""
+
+    ip: str
+    port: int
+    hop: HopKind
+    service: str = ""
+    cluster_ip: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ToNode:
     """To a port of another node's address (or this one's health port), from the node itself."""
 
@@ -75,5 +86,5 @@ class Deny:
     reason: str
 
 
-ToPodOrNot = ToPod | Refuse | Drop
-RoutingDecision = ToPod | ToNode | ToDns | ToOutside | Refuse | Drop | Deny
+ToPodOrNot = ToPod | ToApi | Refuse | Drop
+RoutingDecision = ToPod | ToApi | ToNode | ToDns | ToOutside | Refuse | Drop | Deny

@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv4Network
 from typing import Literal
 
-from emucluster.core.addresses import DNS_SERVICE_IP, HEALTHZ_PORT, SERVICE_CIDR, Slice
+from emucluster.core.addresses import (
+    DNS_SERVICE_IP,
+    HEALTHZ_PORT,
+    KUBE_API_PORT,
+    SERVICE_CIDR,
+    Slice,
+)
 from emucluster.core.dns.answer import ExternalName
 from emucluster.core.dns.records import DnsView
 from emucluster.core.kubeproxy import verdict
@@ -22,6 +28,7 @@ from .decision import (
     HopKind,
     Refuse,
     RoutingDecision,
+    ToApi,
     ToDns,
     ToNode,
     ToOutside,
@@ -53,6 +60,7 @@ class NodeRouting:
         addresses: of the cluster.
         outside: names beyond the cluster and where their traffic goes.
         rng: chooses among the addresses of a name.
+        api: address of the API server; "" if it is not to be reached from here.
     """
 
     def __init__(
@@ -66,10 +74,12 @@ class NodeRouting:
         dns: DnsView,
         outside: Mapping[str, Address],
         rng: random.Random,
+        api: str = "",
     ) -> None:
         self._name, self._address, self._masquerade_ip = name, address, masquerade_ip
         self._pods = addresses.pods
         self._proxy, self._dns, self._rng = proxy, dns, rng
+        self._api = api
         self._outside = {_plain(known): place for known, place in outside.items()}
         self._address_of: dict[str, str] = {}
         self._node_at: dict[str, str] = {}
@@ -115,6 +125,8 @@ class NodeRouting:
     # --- by name and by address
 
     def _connect_name(self, caller: Caller, host: str, port: int, now_s: float) -> RoutingDecision:
+        if self._dns.failing is not None:
+            return Refuse(f'"{host}": the DNS of {self._name} answers {self._dns.failing}')
         if (declared := self._outside.get(_plain(host))) is not None:
             return ToOutside(host, declared)
         found = self._dns.resolve(host, caller.namespace)
@@ -144,6 +156,8 @@ class NodeRouting:
             return self._chosen(choice, caller.ip, "cluster-ip")
         if address in self._pods:
             return self._to_pod(ip, port, self._owner(ip), caller.ip, "pod-ip", "")
+        if ip == self._api and port == KUBE_API_PORT:  # a node's address too, on several hosts
+            return ToApi(ip, port, "pod-ip")
         if ip in self._node_at:
             return self._connect_node(caller, ip, port, now_s)
         choice = self._proxy.choose_address(ip, port, caller.ip, now_s, origin=caller.kind)
@@ -166,8 +180,11 @@ class NodeRouting:
             case verdict.Chosen():
                 source = self._masquerade_ip if choice.masquerade else client_ip
                 service = str(choice.service.service)
+                # Packets go by address. Slices that somebody else wrote may name no node, or a
+                # wrong one, which only matters to policies.
+                node = self._owner(choice.ip) or self._node_at.get(choice.ip) or choice.node
                 return self._to_pod(
-                    choice.ip, choice.port, choice.node, source, hop, service, choice.cluster_ip
+                    choice.ip, choice.port, node, source, hop, service, choice.cluster_ip
                 )
             case verdict.Refuse(service=name):
                 return Refuse(choice.reason, str(name.service) if name else "", hop)
@@ -186,6 +203,8 @@ class NodeRouting:
         service: str,
         cluster_ip: str = "",
     ) -> ToPodOrNot:
+        if ip == self._api and port == KUBE_API_PORT and hop != "tunnel":
+            return ToApi(ip, port, hop, service, cluster_ip)
         local = node == self._name
         if not local and (node not in self._address_of or hop == "tunnel"):
             return Drop(f"no route to {ip}:{port}", service, hop)

@@ -12,14 +12,11 @@ from typing import Generic, TypeVar
 
 from emucluster.core.objects import Object, Pod
 
-Key = tuple[str, str, str]
-"""(kind, namespace or "", name)."""
+from .keys import Key as Key
+from .keys import OrderedKeys
+from .keys import key_of as key_of
 
 T = TypeVar("T", bound=Hashable)
-
-
-def key_of(obj: Object) -> Key:
-    return (obj.kind, obj.metadata.namespace, obj.metadata.name)
 
 
 class Groups(Generic[T]):
@@ -50,15 +47,17 @@ class Indices:
     """All indices of the store."""
 
     def __init__(self) -> None:
-        self.namespaces: Groups[tuple[str, str]] = Groups()  # (kind, namespace)
+        self.namespaces: Groups[tuple[str, str]] = Groups()  # (kind key, namespace)
         self.nodes: Groups[str] = Groups()  # pods by spec.nodeName
         self.owners: Groups[str] = Groups()  # by uid of each owner
-        self.labels: Groups[tuple[str, str, str]] = Groups()  # (kind, label, value)
+        self.labels: Groups[tuple[str, str, str]] = Groups()  # (kind key, label, value)
         self.uids: dict[str, Key] = {}
+        self.ordered: dict[str, OrderedKeys] = {}  # by kind key
 
     def add(self, obj: Object) -> None:
         key = key_of(obj)
-        self.namespaces.add((obj.kind, obj.metadata.namespace), key)
+        self.namespaces.add(key[:2], key)
+        self.ordered.setdefault(key[0], OrderedKeys()).add(key)
         self.uids[obj.metadata.uid] = key
         self._node(None, obj, key)
         self._owners(None, obj, key)
@@ -73,7 +72,8 @@ class Indices:
 
     def remove(self, obj: Object) -> None:
         key = key_of(obj)
-        self.namespaces.discard((obj.kind, obj.metadata.namespace), key)
+        self.namespaces.discard(key[:2], key)
+        self.ordered[key[0]].discard(key)
         self.uids.pop(obj.metadata.uid, None)
         self._node(obj, None, key)
         self._owners(obj, None, key)

@@ -1,18 +1,18 @@
-"""Label and field selectors, as `kubectl -l` and `--field-selector` write them.
+"""Label selectors, as `kubectl -l` writes them.
 
-Grammar and messages are those of k8s.io/apimachinery pkg/labels/selector.go and
-pkg/fields/selector.go. Everything here is pure; a bad selector raises BadRequest.
+Grammar and messages are those of k8s.io/apimachinery pkg/labels/selector.go. Everything here is
+pure; a bad selector raises BadRequest.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from emucluster.core.errors import BadRequest
-from emucluster.core.objects import Event, LabelSelector, Object, Pod
+from emucluster.core.objects import LabelSelector
 
 Operator = Literal["in", "notin", "exists", "!", "gt", "lt"]
 
@@ -94,7 +94,30 @@ def from_label_selector(selector: LabelSelector) -> Selector:
     return Selector(tuple(requirements))
 
 
+_WORDS = {"In": "in", "NotIn": "notin"}
+
+
+def selector_text(selector: LabelSelector | None) -> str:
+    """`app=web,tier in (a,b)`, by key; "" for one that selects everything, or for none.
+
+    Source: k8s.io/apimachinery pkg/labels and pkg/apis/meta/v1/helpers.go.
+    """
+    if selector is None:
+        return ""
+    terms = [(key, f"{key}={value}") for key, value in (selector.match_labels or {}).items()]
+    for term in selector.match_expressions:
+        if word := _WORDS.get(term.operator):
+            text = f"{term.key} {word} ({','.join(sorted(term.values))})"
+        else:
+            text = term.key if term.operator == "Exists" else f"!{term.key}"
+        terms.append((term.key, text))
+    return ",".join(text for _, text in sorted(terms, key=lambda term: term[0]))
+
+
 # --- the text form -------------------------------------------------------------------------------
+
+REQUIREMENTS_MAX = 250
+"""In one selector: every object is held against every one, while all others wait."""
 
 _TOKEN = re.compile(r"\s*(==|!=|[=!(),<>]|[^\s=!(),<>]+)")
 _SYMBOLS = frozenset(["==", "!=", "=", "!", "(", ")", ",", "<", ">"])
@@ -137,6 +160,8 @@ class _Parser:
                 requirements.append(self._requirement())
             except BadRequest as error:
                 raise BadRequest(f"unable to parse requirement: {error.message}") from None
+            if len(requirements) > REQUIREMENTS_MAX:
+                raise BadRequest(f"more than {REQUIREMENTS_MAX} requirements in a selector")
             if (token := self.take()) == "":
                 return Selector(tuple(requirements))
             if token != ",":
@@ -226,69 +251,3 @@ def _check_value(key: str, value: str) -> None:
 def parse_labels(text: str) -> Selector:
     """`a=b,c!=d,e in (x,y),!f,g` as a selector; "" selects everything. Raises BadRequest."""
     return _Parser(text).selector() if text.strip() else EVERYTHING
-
-
-# --- fields --------------------------------------------------------------------------------------
-
-Getter = Callable[[Object], str]
-
-
-def _pod(get: Callable[[Pod], str | None]) -> Getter:
-    return lambda obj: (get(obj) or "") if isinstance(obj, Pod) else ""
-
-
-def _event(get: Callable[[Event], str | None]) -> Getter:
-    return lambda obj: (get(obj) or "") if isinstance(obj, Event) else ""
-
-
-_ANY_KIND: dict[str, Getter] = {
-    "metadata.name": lambda obj: obj.metadata.name,
-    "metadata.namespace": lambda obj: obj.metadata.namespace,
-}
-_OF_KIND: dict[str, dict[str, Getter]] = {
-    "Pod": {
-        "spec.nodeName": _pod(lambda pod: pod.spec.node_name),
-        "status.phase": _pod(lambda pod: pod.status.phase),
-        "status.podIP": _pod(lambda pod: pod.status.pod_ip),
-    },
-    "Event": {
-        "involvedObject.kind": _event(lambda event: event.involved_object.kind),
-        "involvedObject.namespace": _event(lambda event: event.involved_object.namespace),
-        "involvedObject.name": _event(lambda event: event.involved_object.name),
-        "involvedObject.uid": _event(lambda event: event.involved_object.uid),
-        "reason": _event(lambda event: event.reason),
-        "type": _event(lambda event: event.type),
-    },
-}
-
-
-@dataclass(frozen=True, slots=True)
-class FieldRequirement:
-    """One field that must (or, negated, must not) have a value."""
-
-    field: str
-    value: str
-    negated: bool
-    get: Getter
-
-    def matches(self, obj: Object) -> bool:
-        return (self.get(obj) == self.value) is not self.negated
-
-
-def parse_fields(kind: str, text: str) -> tuple[FieldRequirement, ...]:
-    """`status.phase=Running,spec.nodeName!=` for objects of a kind; "" selects everything.
-
-    Every kind knows metadata.name and metadata.namespace, Pod also spec.nodeName, status.phase
-    and status.podIP, Event its involvedObject, reason and type. Raises BadRequest for others.
-    """
-    known = {**_ANY_KIND, **_OF_KIND.get(kind, {})}
-    requirements = []
-    for term in filter(None, (part.strip() for part in text.split(","))):
-        match = re.match(r"([^=!]+)(==|!=|=)(.*)", term)
-        if match is None:
-            raise BadRequest(f"invalid selector: '{text}'; can't understand '{term}'")
-        field, operator, value = match.groups()
-        if (get := known.get(field)) is None:
-            raise BadRequest(f"field label not supported: {field}")
-        requirements.append(FieldRequirement(field, value, operator == "!=", get))
-    return tuple(requirements)

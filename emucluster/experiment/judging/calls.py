@@ -37,7 +37,7 @@ def availability(about: asked.Availability, context: Context) -> Verdict:
 def _availability(about: asked.Availability, calls: Sequence[CallRecord]) -> Verdict:
     found = measure_availability(calls)
     objective = float(about.at_least)
-    needed = about.min_calls or _calls_for_share(objective)
+    needed = about.min_calls or calls_for_share(objective)
     budget = error_budget(found, objective)
     numbers: dict[str, float | None] = {
         "calls": found.total,
@@ -71,11 +71,16 @@ def _availability(about: asked.Availability, calls: Sequence[CallRecord]) -> Ver
     )
 
 
-def _calls_for_share(objective: float) -> int:
+def calls_for_share(objective: float) -> int:
     """So many that the objective allows one to be lost; 20 for 100 %, which allows none."""
     if objective >= 1:
         return FEW_CALLS
     return max(FEW_CALLS, math.ceil(round(1 / (1 - objective), 6)))
+
+
+def calls_for_quantile(quantile: float) -> int:
+    """So many that one is slower than the quantile."""
+    return max(FEW_CALLS, math.ceil(round(1 / (1 - quantile), 6)))
 
 
 def latency(about: asked.Latency, context: Context) -> Verdict:
@@ -88,7 +93,7 @@ def latency(about: asked.Latency, context: Context) -> Verdict:
 def _latency(about: asked.Latency, calls: Sequence[CallRecord]) -> Verdict:
     taken = latencies_s(calls)
     q, bound_s = float(about.quantile), float(about.at_most_s)
-    needed = about.min_calls or max(FEW_CALLS, math.ceil(round(1 / (1 - q), 6)))
+    needed = about.min_calls or calls_for_quantile(q)
     over = [c for c in calls if c.ok and (c.latency_s or 0.0) > bound_s]
     numbers: dict[str, float | None] = {
         "calls": len(taken),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -63,12 +64,13 @@ def continuously(
     """Judge each stretch of `every`: it fails if one does, and is unknown if none can be told."""
     assert about.every_s is not None
     calls = context.calls(about)
+    due_s = [call.intended_s for call in calls]
     parts: list[tuple[Stretch, Verdict]] = []
     for span in context.history.spans(about.over):
         start_s = span.start_s
         while start_s + about.every_s <= span.end_s + 1e-9:
             end_s = start_s + about.every_s
-            found = judge([call for call in calls if start_s <= call.intended_s < end_s])
+            found = judge(calls[bisect_left(due_s, start_s) : bisect_left(due_s, end_s)])
             parts.append(
                 (
                     Stretch(start_s=start_s, end_s=end_s, what=found.answer, value=found.value),
@@ -89,6 +91,8 @@ def continuously(
         "stretches_unknown": len(parts) - len(told),
         "worst": value,
     }
+    if is_share:
+        numbers |= judge(calls).evidence.numbers | _worst_budget([part for _, part in parts])
     return verdict(
         about,
         answer,
@@ -98,6 +102,11 @@ def continuously(
         bound=float(about.at_least if isinstance(about, asked.Availability) else about.at_most_s),
         evidence=Evidence(numbers=numbers, stretches=tuple(failed[:EVIDENCE_MAX])),
     )
+
+
+def _worst_budget(parts: Sequence[Verdict]) -> dict[str, float | None]:
+    spent = [part.evidence.numbers["budget_spent_share"] for part in parts]
+    return {"worst_stretch_spent_share": max((s for s in spent if s is not None), default=None)}
 
 
 def percent(share: float) -> str:

@@ -15,7 +15,11 @@ WATCH_CALLS = 5
 
 
 def time_to_detect(about: asked.TimeToDetect, context: Context) -> Verdict:
-    """The slowest of the faults decides; one that nobody noticed fails once its time is up."""
+    """The slowest of the faults decides; one that nobody noticed fails once its time is up.
+
+    A notice counts while the fault is in force, or within the bound of its start if it is over
+    sooner: what is held of its target later has another cause.
+    """
     bound_s = context.bound_s(about.at_most_s)
     who = "anybody" if about.by == "any" else f"a {about.by} observer"
     words = f"noticed by {who} within {seconds(bound_s)}"
@@ -31,7 +35,7 @@ def time_to_detect(about: asked.TimeToDetect, context: Context) -> Verdict:
     if about.by != "any" and not any(b.observer == about.by for b in context.history.beliefs):
         found = f"no {about.by} was watched"
         return verdict(about, "unknown", words, found, bound=bound_s)
-    stretches = tuple(_noticed(fault, about.by, context) for fault in faults)
+    stretches = tuple(_noticed(fault, about.by, bound_s, context) for fault in faults)
     taken_s = [stretch.value for stretch in stretches if stretch.value is not None]
     value_s = max(taken_s) if len(taken_s) == len(stretches) else None
     missed = [s for s in stretches if s.value is None]
@@ -56,22 +60,24 @@ def time_to_detect(about: asked.TimeToDetect, context: Context) -> Verdict:
     )
 
 
-def _noticed(fault: FaultRecord, by: str, context: Context) -> Stretch:
-    """From the fault to who noticed first, or to the end of the run; `value` None: nobody."""
+def _noticed(fault: FaultRecord, by: str, bound_s: float, context: Context) -> Stretch:
+    """From the fault to who noticed first, or to when it no longer counts; `value` None: nobody."""
     injected_s = fault.in_force_from_s
     assert injected_s is not None
+    end_s = context.history.end_s
+    if fault.ended_s is not None:
+        end_s = min(end_s, max(fault.ended_s, injected_s + bound_s))
     hit = targets_hit(context.history, [fault])
     told: list[BeliefRecord] = [
         belief
         for belief in context.history.beliefs
-        if belief.at_s >= injected_s
+        if injected_s <= belief.at_s <= end_s
         and belief.subject in hit
         and belief.state == "out"
         and by in ("any", belief.observer)
     ]
     first = min(told, key=lambda belief: belief.at_s, default=None)
     if first is None:
-        end_s = context.history.end_s
         return Stretch(start_s=injected_s, end_s=end_s, what=f"{fault.target}: nobody")
     where = f"{first.observer}/{first.where}" if first.where else first.observer
     return Stretch(

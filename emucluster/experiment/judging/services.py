@@ -53,8 +53,8 @@ def endpoints_match(about: asked.EndpointsMatch, context: Context) -> Verdict:
     spans = history.spans(about.over)
     ready, held = _ready(about, history), _held(about, history)
     if not spans or not ready or not held:
-        missing = "readiness" if not ready else about.observer
-        return verdict(about, "unknown", words, f"no {missing} was watched", bound=bound_s)
+        found = _unwatched(about, history) if ready else "no readiness was watched"
+        return verdict(about, "unknown", words, found, bound=bound_s)
     _add_missing(about, history, ready, held)
     differences: list[Stretch] = []
     for (_, where, pod), changes in held.items():
@@ -77,6 +77,15 @@ def endpoints_match(about: asked.EndpointsMatch, context: Context) -> Verdict:
         bound=bound_s,
         evidence=Evidence(numbers=numbers, stretches=tuple(differences[:EVIDENCE_MAX])),
     )
+
+
+def _unwatched(about: asked.EndpointsMatch, history: History) -> str:
+    """Why nothing is held: nobody watched, or only other Services."""
+    others = sorted({b.service for b in history.beliefs if b.observer == about.observer})
+    if not about.service or not any(others):
+        return f"no {about.observer} was watched"
+    services = ", ".join(name for name in others if name)
+    return f"no {about.observer} of {about.service_name} was watched; there were: {services}"
 
 
 def _ready(about: asked.EndpointsMatch, history: History) -> dict[str, list[_Change]]:
@@ -105,7 +114,7 @@ def _add_missing(
         if truth.subject not in ready or not truth.subject.startswith("pod/"):
             continue
         for service, where in observers:
-            if service in truth.services and about.service in ("", service):
+            if service in truth.services and about.service_name in ("", service):
                 start = [(ready[truth.subject][0][0], False)]
                 held.setdefault((service, where, truth.subject), start)
 
@@ -118,7 +127,7 @@ def _held(
     for belief in _in_time(history.beliefs):
         if belief.observer != about.observer or not belief.subject.startswith("pod/"):
             continue
-        if about.service not in ("", belief.service):
+        if about.service_name not in ("", belief.service):
             continue
         where = f"{belief.observer}/{belief.where}" if belief.where else belief.observer
         key = (belief.service, where, belief.subject)

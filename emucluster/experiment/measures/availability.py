@@ -14,7 +14,10 @@ class Availability(Struct, frozen=True, kw_only=True):
     """Counts of calls by outcome.
 
     Attributes:
-        failed: definitely not executed. `unknown`: may have been executed.
+        total: all of them.
+        ok: those that succeeded.
+        failed: those that were definitely not executed.
+        unknown: those that may have been executed.
         share: ok of all; None of no calls.
         interval: Wilson's, of `share`, 95 %.
     """

@@ -71,13 +71,18 @@ def lanes(history: History) -> list[Lane]:
 
 def disagreement_s(truth: Sequence[Segment], held: Sequence[Segment]) -> float:
     """For how long a belief was wrong: `in` of what was down, or `out` of what was up."""
+    return sum(end_s - start_s for start_s, end_s in disagreements(truth, held))
+
+
+def disagreements(truth: Sequence[Segment], held: Sequence[Segment]) -> list[tuple[float, float]]:
+    """The stretches in which a belief was wrong, each within one segment of it."""
     wrong = {("down", "in"), ("up", "out")}
-    return sum(
-        max(0.0, min(t.end_s, h.end_s) - max(t.start_s, h.start_s))
+    return [
+        (max(t.start_s, h.start_s), min(t.end_s, h.end_s))
         for t in truth
         for h in held
-        if (t.state, h.state) in wrong
-    )
+        if (t.state, h.state) in wrong and t.start_s < h.end_s and h.start_s < t.end_s
+    ]
 
 
 def state_at(segments: Sequence[Segment], at_s: float) -> str:

@@ -15,7 +15,10 @@ class Latency(Struct, frozen=True, kw_only=True):
     """Of calls that succeeded, in seconds; None of none.
 
     Attributes:
-        calls: how many those are; `left_out`: calls without success, which have no latency here.
+        calls: how many those are.
+        left_out: calls without success, which have no latency here.
+        p50_s, p90_s, p99_s, p999_s: quantiles, by nearest rank.
+        max_s, mean_s: of all of them.
     """
 
     calls: int

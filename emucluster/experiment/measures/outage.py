@@ -19,15 +19,20 @@ class OutagePhases(Struct, frozen=True, kw_only=True):
 
     Attributes:
         scope: the client group's name, or NAMESPACE/NAME of the Service.
+        faults: names of the faults that took effect.
+        injected_s: when the first of them did.
         first_error_s, last_error_s: when the first and last lost call was due.
-        noticed_s, noticed_by: the first lease, probe or load balancer that changed its mind about
-            somebody who was hit.
+        noticed_s: the first lease, probe or load balancer that changed its mind about somebody who
+            was hit, while the fault was in force or before they were up again.
+        noticed_by: which of them that was.
         endpoint_out_s: somebody who was hit left the EndpointSlice.
-        proxies_updated_s: the last kube-proxy no longer chose them.
+        proxies_updated_s: the last kube-proxy of a machine that is up no longer chose them.
         balancer_out_s: the last load balancer no longer chose them.
         capacity_back_s: everybody who left is an endpoint again, or as many others are.
+        calls: those that were due from the first fault on.
         error_span_s: from the first to the last lost call.
-        dark_s: the longest time in which no call succeeded; see `longest_gap_s`.
+        dark_s: the longest time in which no call succeeded, between the first fault and the run's
+            end; 0 if no call was lost.
     """
 
     scope: str
@@ -101,7 +106,8 @@ def _outage(
     lost_s = [call.intended_s for call in after if not call.ok]
     hit = targets_hit(history, faults)
     beliefs = _about(history, hit, services, injected_s)
-    noticed = next((b for b in beliefs if b.observer in DETECTORS and b.state == "out"), None)
+    dead = _down(history, injected_s)
+    noticed = next((b for b in beliefs if _is_notice(b, history, faults)), None)
     return OutagePhases(
         scope=scope,
         faults=tuple(dict.fromkeys(fault.fault for fault in faults)),
@@ -111,12 +117,36 @@ def _outage(
         noticed_s=noticed.at_s if noticed else None,
         noticed_by=_observer(noticed) if noticed else "",
         endpoint_out_s=first_out_s(beliefs, "endpoints"),
-        proxies_updated_s=last_out_s(beliefs, "proxy"),
+        proxies_updated_s=last_out_s((b for b in beliefs if b.where not in dead), "proxy"),
         balancer_out_s=last_out_s(beliefs, "load-balancer"),
         capacity_back_s=_capacity_back_s(history, services, injected_s),
         calls=availability(after),
         error_span_s=max(lost_s) - min(lost_s) if lost_s else 0.0,
         dark_s=longest_gap_s(after, start_s=injected_s, end_s=history.end_s),
+    )
+
+
+def _is_notice(belief: BeliefRecord, history: History, faults: Iterable[FaultRecord]) -> bool:
+    """Whether a detector tells of one of the faults, and not of what came after it was over."""
+    if belief.observer not in DETECTORS or belief.state != "out":
+        return False
+    return any(
+        belief.subject in targets_hit(history, [fault])
+        and from_s <= belief.at_s
+        and (
+            fault.ended_s is None
+            or belief.at_s <= fault.ended_s
+            or not _came_back(history, belief.subject, from_s, belief.at_s)
+        )
+        for fault in faults
+        if (from_s := fault.in_force_from_s) is not None
+    )
+
+
+def _came_back(history: History, subject: str, from_s: float, until_s: float) -> bool:
+    return any(
+        truth.subject == subject and truth.state == "up" and from_s < truth.at_s < until_s
+        for truth in history.truths
     )
 
 
@@ -131,6 +161,18 @@ def _about(
         and (not belief.service or not services or belief.service in services)
     ]
     return sorted(found, key=lambda belief: belief.at_s)
+
+
+def _down(history: History, from_s: float) -> set[str]:
+    """Nodes that were down then or since: their kube-proxies choose nothing, whatever they held."""
+    truths = sorted(history.truths, key=lambda truth: truth.at_s)
+    at_first = {truth.subject: truth.state for truth in truths if truth.at_s <= from_s}
+    later = [(truth.subject, truth.state) for truth in truths if truth.at_s > from_s]
+    return {
+        subject.removeprefix("node/")
+        for subject, state in (*at_first.items(), *later)
+        if state == "down" and subject.startswith("node/")
+    }
 
 
 def _observer(belief: BeliefRecord) -> str:

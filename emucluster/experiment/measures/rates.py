@@ -39,8 +39,9 @@ class Goodput(Struct, frozen=True, kw_only=True):
 
     Attributes:
         state: `metastable`: the fault is gone, load goes on, and goodput stays away.
-        recovered_after_s: from the last fault's end until it was back for good.
+        baseline_per_s: successes a second before any fault; None: there was no baseline.
         after_per_s: at the end of the run, over the last seconds that were looked at.
+        recovered_after_s: from the last fault's end until it was back for good.
     """
 
     state: GoodputState

@@ -18,6 +18,7 @@ class Spread(Struct, frozen=True, kw_only=True):
     """Answered calls by who answered.
 
     Attributes:
+        across: what they were spread over.
         members: how many could have answered, those with none included.
         jain: Jain's index, 1/members (all on one) to 1 (even); None without answered calls.
         counts: by name; those with none only where they are known.

@@ -1,6 +1,7 @@
 """A load balancer as an actor: a thin shell around `live.balancer`."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,15 @@ from emucluster.core.errors import EmuclusterError
 from emucluster.core.faults import FaultLease
 from emucluster.live.agent import Agent
 from emucluster.live.balancer.balancer import Balancer
+from emucluster.live.balancer.observing import TargetBeliefs
 from emucluster.live.fault_board import FaultBoard
 from emucluster.live.logs import log_to_file
+from emucluster.live.metrics.balancer import BalancerCollector
+from emucluster.live.metrics.machine import FaultCollector, FlowCollector, StateCollector
+from emucluster.live.metrics.page import MachineRoom
+from emucluster.live.metrics.rig import RigCollector
 from emucluster.live.network.forwarder import Forwarding
+from emucluster.live.network.looking import Looker
 from emucluster.live.rpc.pb import lab_pb2, lab_pb2_grpc
 from emucluster.live.rpc.server import bind, make_server
 
@@ -36,23 +43,43 @@ class LoadBalancer:
         log_to_file(Path(config["directory"]) / "load-balancer.log")
         self._forwarding = Forwarding(name)
         self._faults = FaultBoard(self)
-        agent = Agent(
+        self._beliefs = TargetBeliefs(f"{config['namespace']}/{config['service']}")
+        self._agent = agent = Agent(
             name,
             faults=self._faults,
             flows=self._forwarding.flows,
             describe=self._describe,
             configure=self._configure,
+            board=self._beliefs.board,
+            looker=Looker(
+                self._forwarding.links.dial,
+                config["address"],
+                elsewhere=config["machine_address"],
+                token=config["token"],
+            ),
         )
         self._server = make_server(config["token"])
         lab_pb2_grpc.add_AgentServicer_to_server(agent, self._server)
         bind(self._server, config["address"], AGENT_PORT)
         await self._server.start()
-        return {"pid": os.getpid(), "agent": f"{config['address']}:{AGENT_PORT}"}
+        self._room = MachineRoom(name)
+        metrics = self._room.listen(
+            config["address"],
+            StateCollector(name, "load-balancer", state=lambda: self._forwarding.state),
+            FaultCollector(self._faults.list),
+            FlowCollector(self._forwarding.flows),
+            RigCollector(agent.rig),
+            BalancerCollector(self._describe, self._checks),
+        )
+        agent_at = f"{config['address']}:{AGENT_PORT}"
+        return {"pid": os.getpid(), "agent": agent_at, "metrics": metrics}
 
     async def stop(self, grace_s: float) -> None:
         """Close everything."""
         self._faults.stop()
+        self._agent.close()
         await self._server.stop(0)
+        await self._room.aclose()
         if self._balancer is not None:
             await self._balancer.aclose()
         else:
@@ -72,6 +99,9 @@ class LoadBalancer:
             raise EmuclusterError(f"{self._forwarding.host} is not configured yet")
         return self._balancer
 
+    def _checks(self) -> Mapping[tuple[str, str], int]:
+        return {} if self._balancer is None else self._balancer.checks
+
     def _describe(self) -> dict[str, Any]:
         return {"state": "starting"} if self._balancer is None else self._balancer.describe()
 
@@ -84,6 +114,7 @@ class LoadBalancer:
                 spec,
                 speed=Speed(config["speed"]),
                 machine_address=config.get("machine_address") or "",
+                beliefs=self._beliefs,
             )
         else:
             self._balancer.configure(spec)

@@ -3,15 +3,26 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from emucluster.core.addresses import AGENT_PORT, DNS_PORT, GATEWAY_PORT, SERVICE_CIDR, Slice
+from emucluster.core.addresses import (
+    AGENT_PORT,
+    DNS_PORT,
+    GATEWAY_PORT,
+    METRICS_PORT,
+    SERVICE_CIDR,
+    Slice,
+)
 from emucluster.core.durations import Speed
 from emucluster.live.agent import Agent
 from emucluster.live.fault_board import FaultBoard
 from emucluster.live.logs import log_to_file
+from emucluster.live.metrics.machine import FaultCollector, FlowCollector, StateCollector
+from emucluster.live.metrics.page import MachineRoom
+from emucluster.live.metrics.pods import PodCollector
+from emucluster.live.metrics.rig import RigCollector
+from emucluster.live.node.insides import NodeInsides
 from emucluster.live.node.machine import Machine, NodeConfig, default_tunnel
 from emucluster.live.pods.actor_pods import ActorPods
 from emucluster.live.pods.in_process import InProcessPods
@@ -39,8 +50,11 @@ class WorkerNode:
         config = _node_config(self._config)
         config.directory.mkdir(parents=True, exist_ok=True)
         log_to_file(config.directory / "node.log")
-        self._machine = Machine(config, _runtime(config))
-        self._faults = FaultBoard(self._machine)
+        runtime = _runtime(config)
+        self._machine = Machine(config, runtime)
+        self._faults = FaultBoard(self._machine.faults, hides=self._machine.faults.hides)
+        self._faults.on_change = self._machine.observer.take_faults
+        self._machine.faults.tell(self._faults)
         await self._machine.start()
         self._server = make_server(config.token)
         agent = Agent(
@@ -48,8 +62,11 @@ class WorkerNode:
             faults=self._faults,
             flows=self._machine.forwarding.flows,
             describe=self._machine.describe,
-            logs=self._logs,
+            insides=NodeInsides(runtime),
+            board=self._machine.observer.board,
+            looker=self._machine.looker(),
         )
+        self._agent = agent
         lab_pb2_grpc.add_AgentServicer_to_server(agent, self._server)
         place = f"{config.address}:{bind(self._server, config.address, AGENT_PORT)}"
         if config.publish:
@@ -59,23 +76,31 @@ class WorkerNode:
         # Without a control plane it is up all the same, as a machine is.
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._machine.kubelet.registered.wait(), REGISTERED_WITHIN_S)
-        return {"pid": os.getpid(), "agent": place}
+        metrics = self._machine.metrics.places | self._serve_metrics(config, runtime)
+        return {"pid": os.getpid(), "agent": place, "metrics": metrics}
+
+    def _serve_metrics(self, config: NodeConfig, runtime: PodRuntime) -> dict[str, str]:
+        """What the machine room tells of this node and its pods."""
+        machine, pods = self._machine, PodCollector(runtime)
+        self._room = MachineRoom(config.name)
+        return self._room.listen(
+            config.machine_address if config.publish else config.address,
+            StateCollector(config.name, "node", config.zone, state=lambda: machine.power.state),
+            FaultCollector(self._faults.list),
+            FlowCollector(machine.forwarding.flows),
+            RigCollector(self._agent.rig),
+            pods,
+            port=0 if config.publish else METRICS_PORT,
+            prepare=pods.ask,
+        )
 
     async def stop(self, grace_s: float) -> None:
         """Stop pods, then the node."""
         self._faults.stop()
+        self._agent.close()
         await self._server.stop(0)
+        await self._room.aclose()
         await self._machine.stop(grace_s)
-
-    def _logs(self, request: Any) -> AsyncIterator[bytes]:
-        return self._machine.logs(
-            request.namespace,
-            request.pod,
-            container=request.container,
-            tail=request.tail if request.tail > 0 else None,
-            previous=request.previous,
-            follow=request.follow,
-        )
 
 
 def _node_config(config: dict[str, Any]) -> NodeConfig:

@@ -3,10 +3,12 @@
 import asyncio
 import logging
 import random
+from collections import Counter
 from collections.abc import Sequence
 from ipaddress import IPv4Network
 from typing import Any
 
+from emucluster.core.cloudlb.broken_checks import BrokenChecks
 from emucluster.core.cloudlb.commands import (
     Command,
     NoTarget,
@@ -24,9 +26,15 @@ from emucluster.core.durations import Speed
 from emucluster.core.errors import EmuclusterError
 from emucluster.core.faults import FaultLease
 from emucluster.live.balancer.check import check
+from emucluster.live.balancer.check_faults import CheckFaults
+from emucluster.live.balancer.observing import TargetBeliefs
+from emucluster.live.balancer.process_faults import ProcessFaults
 from emucluster.live.clock import now_s, wall_s
+from emucluster.live.fault_board import Breakable
 from emucluster.live.network.forwarder import Forwarding
+from emucluster.live.network.link_faults import LinkFaults
 from emucluster.live.network.listener import Listener
+from emucluster.live.network.marks import mark_of
 from emucluster.live.network.routes import DIAL_TIMEOUT_S, Decision, Drop, Refuse, Route
 from emucluster.live.network.sockets import Address
 
@@ -51,13 +59,16 @@ class Balancer:
         *,
         speed: Speed,
         machine_address: str = "",
+        beliefs: TargetBeliefs | None = None,
     ) -> None:
         self.name = forwarding.host
         self.address = address
         self.history: list[dict[str, Any]] = []
         self.forwarding = forwarding
+        forwarding.links.mark = mark_of(address)
         self._speed = speed
         self._machine_address = machine_address
+        self._beliefs = beliefs or TargetBeliefs(f"{spec.namespace}/{spec.service}")
         self._spec = spec
         self._policy = self._resolve(spec)
         self._take_idle_timeout()
@@ -68,8 +79,14 @@ class Balancer:
         self._waiting: list[tuple[int, ProbeResult]] = []
         self._timer: asyncio.TimerHandle | None = None
         self._probes: set[asyncio.Task[None]] = set()
+        self.checks: Counter[tuple[str, str]] = Counter()
+        """Health checks that ended, by node and result."""
         self._epoch = 0
         self._machine = self._new_machine()
+        self._links = LinkFaults(forwarding)
+        self._process = ProcessFaults(self)
+        self._broken_checks = BrokenChecks()
+        self._check_faults = CheckFaults(self._broken_checks, self._send_held_checks)
         self.configure(spec)
 
     @property
@@ -128,7 +145,7 @@ class Balancer:
 
     async def aclose(self) -> None:
         """Stop checks and close every socket."""
-        self._halt()
+        self.stop()
         for task in self._probes:
             task.cancel()
         await asyncio.gather(*self._probes, return_exceptions=True)
@@ -138,33 +155,43 @@ class Balancer:
 
     async def break_(self, lease: FaultLease) -> str:
         """crash: reset and refuse; freeze: accept and never answer."""
-        self._halt()
-        if lease.kind == "crash":
-            self.forwarding.close_all_with_reset()
-            return "sockets reset"
-        self.forwarding.freeze()
-        return "process stopped serving"
+        return await self._part(lease).break_(lease)
 
     async def mend(self, lease: FaultLease) -> None:
         """crash: a new process that knows no target's health; freeze: as it was."""
-        self._halted = False
-        waiting, self._waiting = self._waiting, []
-        if lease.kind == "crash":
-            self._epoch += 1
-            self._machine = self._new_machine()
-            self.configure(self._spec)
-            self.forwarding.resume()
-            return
-        self.forwarding.resume()
-        for probe, result in waiting:
-            self._perform(self._machine.handle_probe(probe, result, now_s=now_s()))
-        self._wake()
+        await self._part(lease).mend(lease)
 
-    def _halt(self) -> None:
+    def _part(self, lease: FaultLease) -> Breakable:
+        """What carries a fault out."""
+        kind = lease.fault_kind
+        if kind.is_link:
+            return self._links
+        return self._check_faults if kind.layer == "belief" else self._process
+
+    def stop(self) -> None:
+        """The process does nothing any more: checks that are under way wait for their answer."""
         self._halted = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def go_on(self) -> None:
+        """As if it had been stopped for a while."""
+        self._halted = False
+        waiting, self._waiting = self._waiting, []
+        self.forwarding.resume()
+        for probe, result in waiting:
+            self._perform(self._machine.handle_probe(probe, result, now_s=now_s()))
+        self._send_held_checks()
+        self._wake()
+
+    def begin_afresh(self) -> None:
+        """A new process, which knows no target's health."""
+        self._halted = False
+        self._waiting = []
+        self._forget_targets()
+        self.configure(self._spec)
+        self.forwarding.resume()
 
     # --- configuration
 
@@ -182,6 +209,12 @@ class Balancer:
         zones = () if self._policy.cross_zone else tuple(self._zone_of.values())
         return LoadBalancer(self._policy, rng=random.Random(), zones=zones)
 
+    def _forget_targets(self) -> None:
+        """Begin with targets of which nothing is known; checks under way count no more."""
+        self._epoch += 1
+        self._broken_checks.forget_held()
+        self._machine = self._new_machine()
+
     def _take_zones(self, spec: Any, policy: LoadBalancerPolicy) -> None:
         if policy.cross_zone:
             zone_of: dict[str, str] = {}
@@ -195,8 +228,7 @@ class Balancer:
         if zone_of != self._zone_of:
             self._zone_of = zone_of
             self._policy = policy
-            self._epoch += 1
-            self._machine = self._new_machine()
+            self._forget_targets()
 
     def _sync_listeners(self) -> None:
         addresses = self.addresses
@@ -262,7 +294,7 @@ class Balancer:
     def _perform(self, commands: Sequence[Command]) -> None:
         for command in commands:
             match command:
-                case SendProbe():
+                case SendProbe() if not self._broken_checks.holds(command):
                     task = asyncio.get_running_loop().create_task(self._probe(command))
                     self._probes.add(task)
                     task.add_done_callback(self._probes.discard)
@@ -272,6 +304,8 @@ class Balancer:
                     self._note(command.target, command.state, command.reason)
                 case TargetGone(target=target):
                     self._note(target, "gone", "deregistered")
+        if any(isinstance(command, TargetBecame | TargetGone) for command in commands):
+            self._beliefs.tell(self._machine)
 
     def _reset(self, target: Target, reason: str) -> None:
         endpoint = f"{target.address}:{target.port}"
@@ -280,6 +314,7 @@ class Balancer:
 
     def _note(self, target: Target, state: str, reason: str) -> None:
         log.info("%s: target %s is %s: %s", self.name, target.name, state, reason)
+        self._beliefs.note(target.name, state, reason)
         entry = {
             "wall_s": wall_s(),
             "node": target.name,
@@ -289,10 +324,18 @@ class Balancer:
         }
         self.history = [*self.history, entry][-HISTORY_MAX:]
 
+    def _send_held_checks(self) -> None:
+        if not self._halted:
+            self._perform(self._broken_checks.take_held())
+
     async def _probe(self, command: SendProbe) -> None:
         epoch = self._epoch
         address = self._real(command.name, command.address, command.port)
-        result = await check(command, address, source=self._source_to(address))
+        found = await check(
+            command, address, source=self._source_to(address), dial=self.forwarding.links.dial
+        )
+        result = self._broken_checks.told(found)
+        self.checks[command.name, result] += 1
         if epoch != self._epoch:
             return
         if self._halted:

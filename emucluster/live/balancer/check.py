@@ -2,17 +2,18 @@
 
 from emucluster.core.cloudlb.commands import ProbeResult, SendProbe
 from emucluster.live.network import probe
-from emucluster.live.network.dialer import DialError, TimedOut, dial
+from emucluster.live.network.dialer import DialError, TimedOut
+from emucluster.live.network.probe import Dial
 from emucluster.live.network.sockets import Address
 
 OK = frozenset({200})
 """GCP and Azure take HTTP 200 alone for healthy."""
 
 
-async def check(command: SendProbe, address: Address, *, source: str) -> ProbeResult:
-    """Connect (and GET, for http) within the command's limits. Never raises."""
+async def check(command: SendProbe, address: Address, *, source: str, dial: Dial) -> ProbeResult:
+    """Connect by `dial` (and GET, for http) within the command's limits. Never raises."""
     if command.protocol == "http":
-        return await _http(command, address, source)
+        return await _http(command, address, source, dial)
     try:
         sock = await dial(address, source=source, timeout_s=command.connect_timeout_s)
     except TimedOut:
@@ -23,9 +24,9 @@ async def check(command: SendProbe, address: Address, *, source: str) -> ProbeRe
     return "passed"
 
 
-async def _http(command: SendProbe, address: Address, source: str) -> ProbeResult:
+async def _http(command: SendProbe, address: Address, source: str, dial: Dial) -> ProbeResult:
     verdict = await probe.http(
-        address, command.path, source=source, timeout_s=command.timeout_s, expect=OK
+        address, command.path, source=source, timeout_s=command.timeout_s, expect=OK, dial=dial
     )
     if verdict.passed:
         return "passed"

@@ -3,23 +3,32 @@
 from collections.abc import AsyncIterator
 from typing import Any, Literal
 
+import msgspec
+
 from emucluster.core.admission.admission import Admission
-from emucluster.core.errors import EmuclusterError, NotFound
-from emucluster.core.objects import Lease, LeaseSpec, Object, ObjectMeta, codec, replace
+from emucluster.core.admission.node_leases import renew
+from emucluster.core.admission.pod_status import write_pod_status
+from emucluster.core.errors import ApiError, EmuclusterError, NotFound, to_status
+from emucluster.core.objects import Object, PodStatus, codec
 from emucluster.core.objects.registry import resource
 from emucluster.live.clock import micro_stamp, stamp, wall_s
 from emucluster.live.control.driver import Driver
+from emucluster.live.control.late_answers import LateAnswers
 from emucluster.live.rpc.errors import abort, translated
 from emucluster.live.rpc.pb import api_pb2, api_pb2_grpc
 
-LEASE_NAMESPACE = "kube-node-lease"
+_decode_status = msgspec.json.Decoder(PodStatus).decode
 
 
 class Api(api_pb2_grpc.ApiServicer):
-    """One servicer for nodes, the command line and Python; it decides nothing."""
+    """One servicer for nodes, the command line and Python; it decides nothing.
 
-    def __init__(self, driver: Driver) -> None:
+    `late` holds up the messages of watches while a fault has it so.
+    """
+
+    def __init__(self, driver: Driver, *, late: LateAnswers | None = None) -> None:
         self._driver = driver
+        self._late = late or LateAnswers()
         self._store = driver.store
 
     @property
@@ -126,44 +135,58 @@ class Api(api_pb2_grpc.ApiServicer):
             )
         )
 
+    @translated
+    async def Evict(self, request: Any, context: Any) -> Any:
+        await self._driver.write(
+            lambda: self._admission.evict(
+                request.namespace, request.name, stamp=stamp(), uid=request.uid or None
+            )
+        )
+        return api_pb2.EvictResponse()
+
     async def Watch(self, request: Any, context: Any) -> AsyncIterator[Any]:
         after = request.after_version if request.HasField("after_version") else None
         try:
             kinds = [resource(kind).kind for kind in request.kinds]
             async for message in self._driver.broadcaster.watch(kinds, after, request.node_name):
+                if self._late.in_force:
+                    await self._late.wait()
                 yield message
         except EmuclusterError as error:
             await abort(context, error)
 
     @translated
     async def Heartbeat(self, request: Any, context: Any) -> Any:
-        await self._driver.write(lambda: self._renew(request.node_name, request.lease_duration_s))
+        await self._driver.write(
+            lambda: renew(
+                self._admission,
+                request.node_name,
+                duration_s=request.lease_duration_s,
+                micro_stamp=micro_stamp(),
+                stamp=stamp(),
+            )
+        )
         return api_pb2.HeartbeatResponse(renewed_wall_s=wall_s())
 
-    def _renew(self, node_name: str, duration_s: float) -> Object:
-        node = self._store.get("Node", "", node_name)
-        if node is None:
-            raise NotFound.of("nodes", node_name)
-        lease = self._store.get("Lease", LEASE_NAMESPACE, node_name)
-        if isinstance(lease, Lease):
-            spec = replace(lease.spec, renew_time=micro_stamp()) if lease.spec else None
-            return self._store.update(replace(lease, spec=spec))
-        spec = LeaseSpec(
-            holder_identity=node_name,
-            lease_duration_seconds=max(1, round(duration_s)),
-            renew_time=micro_stamp(),
-        )
-        meta = ObjectMeta(name=node_name, namespace=LEASE_NAMESPACE)
-        return self._store.create(Lease(metadata=meta, spec=spec), stamp=stamp())
-
     @translated
-    async def Record(self, request: Any, context: Any) -> Any:
-        def record() -> None:
+    async def Report(self, request: Any, context: Any) -> Any:
+        statuses = [(each, _decode_status(each.json)) for each in request.statuses]
+
+        def report() -> list[bytes]:
             for note in request.notes:
                 self._driver.record(note)
+            return [self._take_status(write, status) for write, status in statuses]
 
-        await self._driver.write(record)
-        return api_pb2.RecordResponse()
+        return api_pb2.ReportResponse(refusals=await self._driver.write(report))
+
+    def _take_status(self, write: Any, status: PodStatus) -> bytes:
+        """Empty, or the refusal, which concerns none of the others."""
+        at = (write.namespace, write.name, write.uid)
+        try:
+            write_pod_status(self._admission, *at, status, stamp=stamp())
+        except ApiError as error:
+            return to_status(error)
+        return b""
 
 
 def _message(obj: Object) -> Any:

@@ -15,8 +15,9 @@ from emucluster.core.controllers.cloud_commands import (
     EnsureLoadBalancer,
     LoadBalancerRef,
 )
+from emucluster.core.controllers.notes import take_note
 from emucluster.core.controllers.plane import ControlPlane
-from emucluster.core.controllers.recorder import EventType, Recorder
+from emucluster.core.controllers.recorder import Recorder
 from emucluster.core.durations import Speed
 from emucluster.core.errors import EmuclusterError, InternalError
 from emucluster.core.store import Store
@@ -45,6 +46,7 @@ class Driver:
         perform: Callable[[CloudCommand], Awaitable[tuple[str, ...]]],
         on_failure: Callable[[Exception], None],
         synchronous: str = "NORMAL",
+        root_ca: str = "",
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._durable = Durable(
@@ -52,13 +54,33 @@ class Driver:
         )
         self.store = Store(ids=random.Random())
         self.admission = Admission(self.store, rng=random.Random())
-        self.plane = ControlPlane(self.admission, speed=speed, cloud=cloud, rng=random.Random())
+        self.plane = ControlPlane(
+            self.admission, speed=speed, cloud=cloud, rng=random.Random(), root_ca=root_ca
+        )
         self.broadcaster = Broadcaster(self.store, lambda: self._durable.durable_version)
         self._perform = perform
         self._timer: asyncio.TimerHandle | None = None
         self._soon: asyncio.Handle | None = None
+        self._step_due = False
+        self._submitted = 0
         self._cloud_tasks: set[asyncio.Task[None]] = set()
+        self._notes_writer = AdmissionWriter(self.admission, speed=speed)
         self._recorders: dict[str, Recorder] = {}
+        self._on_commit: list[Callable[[], None]] = []
+
+    @property
+    def durable_version(self) -> int:
+        """Everything up to here is on disk, and may be seen."""
+        return self._durable.durable_version
+
+    @property
+    def failure(self) -> Exception | None:
+        """Why nothing can be written any more; None while all is well."""
+        return self._durable.failure
+
+    def on_commit(self, callback: Callable[[], None]) -> None:
+        """Have `callback` called whenever the durable version has moved."""
+        self._on_commit.append(callback)
 
     def start(self) -> None:
         """Load what was acknowledged, create what every cluster has, and let controllers run."""
@@ -85,17 +107,12 @@ class Driver:
         await self._durable.at_least(self.store.version)
 
     def record(self, note: Any) -> None:
-        """An Event from a component outside this process, about an object that exists."""
-        obj = self.store.get(note.kind, note.namespace, note.name)
-        if obj is None:
-            return
+        """An Event from a component outside this process."""
         recorder = self._recorders.get(note.component)
         if recorder is None:
-            writer = AdmissionWriter(self.admission)
-            recorder = Recorder(writer, component=note.component, rng=random.Random())
+            recorder = Recorder(self._notes_writer, component=note.component)
             self._recorders[note.component] = recorder
-        type_: EventType = "Warning" if note.type == "Warning" else "Normal"
-        recorder.record(obj, type_, note.reason, note.message, stamp=stamp())
+        take_note(note, self.store, recorder, stamp=stamp(), host=note.host)
 
     def close(self) -> None:
         """Stop timers and cloud calls, and close the file."""
@@ -108,15 +125,24 @@ class Driver:
 
     def _committed(self, _version: int) -> None:
         self.broadcaster.committed()
+        for callback in self._on_commit:
+            callback()
+        if self._step_due:
+            self._step()
 
     def _step_soon(self) -> None:
-        if self._soon is None:
+        """At once, or when the commit under way has ended: of what comes meanwhile the controllers
+        make one step, and their writes one commit."""
+        if self._submitted > self._durable.durable_version:
+            self._step_due = True
+        elif self._soon is None:
             self._soon = self._loop.call_soon(self._step)
 
     def _step(self) -> None:
         if self._soon is not None:
             self._soon.cancel()
             self._soon = None
+        self._step_due = False
         for command in self.plane.step(now_s(), stamp()):
             task = self._loop.create_task(self._run_cloud(command))
             self._cloud_tasks.add(task)
@@ -128,6 +154,7 @@ class Driver:
         batch = self.store.take_pending()
         if batch:
             self._durable.submit(batch)
+            self._submitted = batch.version
 
     def _arm(self) -> None:
         if self._timer is not None:

@@ -9,9 +9,10 @@ import grpc
 import grpc.aio
 
 from emucluster.core.errors import EmuclusterError, NotFound, Unreachable
+from emucluster.live.network.looking import TOTAL_S
 from emucluster.live.rpc.channel import connect_aio, credentials
 from emucluster.live.rpc.errors import translate
-from emucluster.live.rpc.pb import api_pb2, api_pb2_grpc, lab_pb2_grpc
+from emucluster.live.rpc.pb import api_pb2, api_pb2_grpc, lab_pb2, lab_pb2_grpc
 
 DEADLINE_S = 5.0
 GATHER_DEADLINE_S = 2.0
@@ -58,6 +59,21 @@ class Agents:
         pod: dict[str, Any] = json.loads(found.json)
         return pod
 
+    async def create(self, api: str, obj: dict[str, Any]) -> dict[str, Any]:
+        """Create an object and return it as it then is. Raises ApiError, Unreachable."""
+        stub = api_pb2_grpc.ApiStub(self._channel(api))
+        request = api_pb2.WriteRequest(json=json.dumps(obj).encode())
+        made: dict[str, Any] = json.loads(
+            (await self._unary(stub.Create, request, "control-plane")).json
+        )
+        return made
+
+    async def delete(self, api: str, kind: str, namespace: str, name: str) -> None:
+        """Delete an object. Raises NotFound, Unreachable."""
+        stub = api_pb2_grpc.ApiStub(self._channel(api))
+        request = api_pb2.DeleteRequest(kind=kind, namespace=namespace, name=name)
+        await self._unary(stub.Delete, request, "control-plane")
+
     async def logs(self, address: str, request: Any, *, who: str) -> AsyncIterator[Any]:
         """The chunks of a pod's log, as its node sends them."""
         call = self.stub(address).Logs(request, metadata=self._metadata)
@@ -66,6 +82,25 @@ class Agents:
                 yield chunk
         except grpc.aio.AioRpcError as error:
             raise own_error(error, who) from error
+        finally:
+            call.cancel()
+
+    async def probe(self, address: str, request: Any, *, who: str) -> Any:
+        """Have a machine look at another; as long as its looks may take."""
+        limit_s = DEADLINE_S + TOTAL_S + request.timeout_s
+        try:
+            return await self.stub(address).Probe(request, metadata=self._metadata, timeout=limit_s)
+        except grpc.aio.AioRpcError as error:
+            raise own_error(error, who) from error
+
+    async def observe(self, address: str) -> AsyncIterator[Any]:
+        """What a machine observes. Ends with AioRpcError when it does not answer any more."""
+        call = self.stub(address).Observe(
+            lab_pb2.ObserveRequest(), metadata=self._metadata, wait_for_ready=True
+        )
+        try:
+            async for batch in call:
+                yield batch
         finally:
             call.cancel()
 

@@ -44,6 +44,7 @@ class Cloud:
         agents: Agents,
         *,
         several_hosts: bool,
+        host: str,
         ray_id: str | None,
     ) -> None:
         self._belief: Belief | None = None
@@ -53,6 +54,7 @@ class Cloud:
         self._machines = machines
         self._agents = agents
         self._several_hosts = several_hosts
+        self._host = host
         self._ray_id = ray_id
         self._cursor = 0
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -168,6 +170,7 @@ class Cloud:
                 several_hosts=self._several_hosts,
             ),
             address=address,
+            host=self._host,
             ray_id=self._ray_id,
             late=_late(spec),
         )

@@ -10,6 +10,7 @@ from emucluster.live.keeper.belief import Belief, Entrance
 from emucluster.live.keeper.machines import Machines
 from emucluster.live.keeper.ways_in import FarGateways, PublishedEntrances
 from emucluster.live.network import gateway
+from emucluster.live.network.flows import FlowLog
 from emucluster.live.network.forwarder import Forwarding
 from emucluster.live.network.listener import Listener
 from emucluster.live.network.routes import Deny, GatewayDecision, Route
@@ -85,6 +86,16 @@ class Edge:
         self._belief = belief
         self._published = PublishedEntrances(self._forwarding, bind, belief.real)
         self._far = FarGateways(self._forwarding, bind, token.encode())
+
+    @property
+    def flow_log(self) -> FlowLog:
+        """The connections that came in here."""
+        return self._forwarding.flows
+
+    @property
+    def clients(self) -> int:
+        """How many outside clients have an address now."""
+        return len(self._clients)
 
     def refresh(self) -> None:
         """Open and close what nodes, Services and pods have come and gone."""

@@ -22,6 +22,7 @@ _NAMED_RAY_KEPT = (
 _OWN_RAY = {
     "RAY_AUTH_MODE": "token",
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # the switch that keeps Ray's sockets on 127.0.0.1
+    "RAY_worker_niceness": "0",  # Ray's 15 would measure whatever else the machine does
     "RAY_memory_monitor_refresh_ms": "0",  # a busy laptop would lose "nodes" by Ray's own hand
     "RAY_ROTATION_MAX_BYTES": "1000000",
     "RAY_ROTATION_BACKUP_COUNT": "1",

@@ -1,6 +1,7 @@
 """The `Lab` service: the truth about machines, and the world outside the cluster."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -9,7 +10,11 @@ from emucluster.live.keeper.agents import Agents
 from emucluster.live.keeper.cloud import Cloud
 from emucluster.live.keeper.edge import Edge
 from emucluster.live.keeper.faults import Faults, running
-from emucluster.live.keeper.machines import Machines
+from emucluster.live.keeper.generators import Generators
+from emucluster.live.keeper.machines import Machine, Machines
+from emucluster.live.keeper.observing import Observing
+from emucluster.live.keeper.rig import ClusterRig
+from emucluster.live.keeper.witness import Witnesses
 from emucluster.live.rpc.errors import abort, translated
 from emucluster.live.rpc.pb import lab_pb2, lab_pb2_grpc
 
@@ -28,6 +33,10 @@ class Lab(lab_pb2_grpc.LabServicer):
         faults: Faults,
         cloud: Cloud,
         edge: Edge,
+        rig: ClusterRig,
+        witnesses: Witnesses,
+        observing: Callable[[], Observing],
+        generators: Generators,
         down: Callable[[float], None],
     ) -> None:
         self._status = status
@@ -36,6 +45,10 @@ class Lab(lab_pb2_grpc.LabServicer):
         self._faults = faults
         self._cloud = cloud
         self._edge = edge
+        self._rig = rig
+        self._witnesses = witnesses
+        self._observing = observing
+        self._generators = generators
         self._down = down
 
     @translated
@@ -46,7 +59,7 @@ class Lab(lab_pb2_grpc.LabServicer):
 
     @translated
     async def InjectFault(self, request: Any, _context: Any) -> Any:
-        return await self._faults.inject(request)
+        return await self._witnesses.inject(request)
 
     @translated
     async def ListFaults(self, _request: Any, _context: Any) -> Any:
@@ -99,6 +112,35 @@ class Lab(lab_pb2_grpc.LabServicer):
         finally:
             client.close()
 
+    async def Observe(self, _request: Any, _context: Any) -> AsyncIterator[Any]:
+        """What is so and what everybody believes, until the caller ends the stream."""
+        async with contextlib.aclosing(self._observing().stream()) as batches:
+            async for batch in batches:
+                yield batch
+
+    @translated
+    async def Witness(self, request: Any, _context: Any) -> Any:
+        """Whether somebody other than its target sees a fault, or sees that it is over."""
+        if request.over:
+            return await self._witnesses.over(request)
+        return await self._witnesses.seen(request)
+
+    @translated
+    async def Rig(self, request: Any, _context: Any) -> Any:
+        return await self._rig.report(request.since_s)
+
+    async def OpenGenerators(self, request: Any, context: Any) -> AsyncIterator[Any]:
+        """Load generators, until the caller ends the stream or is gone."""
+        try:
+            opened = await self._generators.open(request.count)
+        except EmuclusterError as error:
+            await abort(context, error)
+        try:
+            yield lab_pb2.Generators(generators=[_generator(machine) for machine in opened])
+            await asyncio.get_running_loop().create_future()
+        finally:
+            self._generators.release(opened)
+
     @translated
     async def EnsureLoadBalancer(self, request: Any, _context: Any) -> Any:
         return await self._cloud.ensure(request)
@@ -113,3 +155,9 @@ class Lab(lab_pb2_grpc.LabServicer):
         """Begin to take the cluster down; the answer comes before its end."""
         self._down(request.grace_s)
         return lab_pb2.DownResponse()
+
+
+def _generator(machine: Machine) -> Any:
+    return lab_pb2.Generator(
+        name=machine.name, agent=machine.agent, pid=machine.pid, host=machine.host
+    )

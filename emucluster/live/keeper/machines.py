@@ -8,7 +8,7 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -18,7 +18,7 @@ from emucluster.live.keeper import shell
 from emucluster.live.keeper.process_end import ended
 from emucluster.live.keeper.warden import started_ticks, stopped
 
-Kind = Literal["node", "load-balancer", "control-plane"]
+Kind = Literal["node", "load-balancer", "control-plane", "load-generator"]
 State = Literal["starting", "running", "gone"]
 
 START_DEADLINE_S = 60.0
@@ -32,6 +32,7 @@ _SHELLS: dict[Kind, type[shell.ActorShell]] = {
     "node": shell.Node,
     "load-balancer": shell.LoadBalancer,
     "control-plane": shell.ControlPlane,
+    "load-generator": shell.LoadGenerator,
 }
 
 log = logging.getLogger(__name__)
@@ -52,6 +53,7 @@ class Machine:
     address: str
     zone: str = ""
     host: str = ""
+    """Where it runs, as Ray has it: who is on the same host has a way to its address."""
     ray_id: str | None = None
     """The Ray host it must run on; None leaves the choice to Ray."""
     here: bool = True
@@ -59,6 +61,10 @@ class Machine:
     late: dict[str, Any] = field(default_factory=dict)
     state: State = "starting"
     gone_wall_s: float = 0.0
+    ends: int = 0
+    """How often its process ended that no fault had ended."""
+    doomed_pid: int = 0
+    """The process that a fault has ended, if that is not noticed yet."""
     pid: int = 0
     started: int | None = None
     agent: str = ""
@@ -77,6 +83,11 @@ class Machine:
         """Whether somebody stopped the running process by a signal (seen here only)."""
         return self.state == "running" and self.here and self.alive and stopped(self.pid)
 
+    def crash(self) -> bool:
+        """SIGKILL by a fault: its end is nobody else's doing. False as of `kill`."""
+        self.doomed_pid = self.pid
+        return self.kill()
+
     def kill(self, number: signal.Signals = signal.SIGKILL) -> bool:
         """Signal the process; False if it is gone or not on this host."""
         if not (self.here and self.alive):
@@ -86,9 +97,13 @@ class Machine:
 
 
 class Machines:
-    """All machines by name, in the order in which they were added."""
+    """All machines by name, in the order in which they were added.
+
+    `on_restarted` is told of a machine that Ray has started again by itself: the control plane.
+    """
 
     def __init__(self) -> None:
+        self.on_restarted: Callable[[Machine], None] = lambda machine: None
         self._by_name: dict[str, Machine] = {}
         self._stopping = False
 
@@ -191,10 +206,12 @@ class Machines:
             await (ended(machine.pid) if machine.here else _silent(machine))
             log.warning("%s: process %d is gone", machine.name, machine.pid)
             machine.state, machine.gone_wall_s = "gone", wall_s()
+            machine.ends += machine.pid != machine.doomed_pid
             if machine.kind != "control-plane":
                 return
             machine.state = "starting"
             self._note_running(machine, await _restarted(machine))
+            self.on_restarted(machine)
 
 
 async def _call(method: Any, *arguments: Any, deadline_s: float) -> Any:

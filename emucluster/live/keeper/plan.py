@@ -1,6 +1,7 @@
 """What each actor is told: names, addresses, zones and hosts. Pure: no Ray, no sockets.
 
-On one machine everybody has an address of his own in 127.0.0.0/8. On several, what others must
+On one machine everybody has an address of his own in 127.0.0.0/8, and the control plane one that
+clusters before had not (see `Slice.control_plane`). On several, what others must
 reach is at machines' addresses: Lab, Api and DNS at `--bind`; a node that has its machine to itself
 at its machine's address, as in a real cluster. Nodes that share a machine, and load balancers, keep
 their addresses in 127.0.0.0/8, by which the cluster knows them; the former publish what others need
@@ -36,10 +37,11 @@ def control_plane(settings: KeeperSettings, *, lab: str, several_hosts: bool) ->
         **_shared(settings, several_hosts=several_hosts),
         "directory": str(Path(settings.directory) / "control-plane"),
         "lab": lab,
-        "host_bind": address or Slice(settings.slice).control_plane,
-        "address": address or Slice(settings.slice).control_plane,
+        "inner": settings.control_plane,
+        "address": address or settings.control_plane,
         "api_port": API_PORT,
         "dns_port": HOST_DNS_PORT if several_hosts else DNS_PORT,
+        "fsync": settings.fsync,
         "cloud": settings.cloud,
         "zones": settings.zones,
         "nodes": settings.nodes,

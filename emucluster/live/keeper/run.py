@@ -17,14 +17,27 @@ from emucluster.live.keeper.belief import Belief
 from emucluster.live.keeper.cloud import Cloud
 from emucluster.live.keeper.edge import Edge
 from emucluster.live.keeper.faults import Faults
+from emucluster.live.keeper.generators import Generators
 from emucluster.live.keeper.lab import Lab
 from emucluster.live.keeper.machines import Machine, Machines
+from emucluster.live.keeper.newcomer import Newcomers
+from emucluster.live.keeper.observing import Observing
+from emucluster.live.keeper.places import Places
 from emucluster.live.keeper.process_end import ended
 from emucluster.live.keeper.ray_head import Host
 from emucluster.live.keeper.ready import ReadyPipe
+from emucluster.live.keeper.rig import ClusterRig
+from emucluster.live.keeper.samples import Samples
 from emucluster.live.keeper.settings import ClusterRecord, KeeperSettings
 from emucluster.live.keeper.warden import started_ticks
+from emucluster.live.keeper.witness import Witnesses
+from emucluster.live.metrics.keeper import KeeperCollector
+from emucluster.live.metrics.machine import FlowCollector, StateCollector
+from emucluster.live.metrics.page import MachineRoom
+from emucluster.live.metrics.rig import RigCollector
 from emucluster.live.network import packet_filter
+from emucluster.live.network.dialer import dial
+from emucluster.live.network.looking import Looker
 from emucluster.live.rpc.pb import lab_pb2, lab_pb2_grpc
 from emucluster.live.rpc.server import bind, make_server
 
@@ -53,17 +66,43 @@ class Keeper:
             self._machines,
             self._agents,
             several_hosts=self._several,
+            host=hosts[0].address,
             ray_id=self._here,
         )
-        self._faults = Faults(self._machines, self._agents, self._cloud)
+        self._faults = Faults(
+            self._machines, self._agents, self._cloud, addresses=Slice(settings.slice)
+        )
         self._edge = Edge(Slice(settings.slice), self._machines, bind=settings.bind)
+        self._rig = ClusterRig(self._machines, self._agents)
+        self._looker = Looker(
+            dial,
+            Slice(settings.slice).keeper,
+            elsewhere=settings.bind if self._several and settings.bind else "",
+            token=settings.token,
+        )
+        self._witnesses = self._make_witnesses()
+        self._generators = Generators(settings, host=hosts[0].address, ray_id=self._here)
         self._belief: Belief | None = None
+        self._room = MachineRoom("keeper")
+        self._metrics: dict[str, str] = {}
         self._refreshing: asyncio.Task[None] | None = None
         self._stale = False
         # Tried, not guessed from the uid: each process of ours may do what this one may.
         self._failure_mode = "kernel filter" if packet_filter.available() else "imitated"
         self._grace_s = DOWN_GRACE_S
         self._end = asyncio.Event()
+
+    def _observing(self) -> Observing:
+        return Observing(self._machines, self._agents, self._settings.token)
+
+    def _make_witnesses(self) -> Witnesses:
+        addresses = Slice(self._settings.slice)
+        places = Places(self._machines, self._agents, addresses, self._looker)
+        newcomers = Newcomers(self._machines, self._agents, self._looker)
+        samples = Samples(
+            self._machines, self._agents, self._faults.pod, self._observing, newcomers
+        )
+        return Witnesses(places, samples, self._faults)
 
     async def run(self, pipe: ReadyPipe) -> None:
         """Serve until told to end; raises what a failed start raises, with the pipe still open."""
@@ -72,6 +111,7 @@ class Keeper:
             # After `ray.init`, which puts a handler of its own in place.
             loop.add_signal_handler(number, self._end.set)
         owner = asyncio.create_task(self._end_with_owner(), name="owner")
+        self._rig.start()
         server = make_server(self._settings.token)
         lab = Lab(
             status=self.status,
@@ -80,12 +120,17 @@ class Keeper:
             faults=self._faults,
             cloud=self._cloud,
             edge=self._edge,
+            rig=self._rig,
+            witnesses=self._witnesses,
+            observing=self._observing,
+            generators=self._generators,
             down=self._down,
         )
         lab_pb2_grpc.add_LabServicer_to_server(lab, server)
         address, port = plan.lab_bind(self._settings, several_hosts=self._several)
         self._lab_address = f"{address}:{bind(server, address, port)}"
         await server.start()
+        self._metrics = self._serve_metrics(address)
         await self._build_unless_told_to_end(pipe)
         record = self._record()
         record.write()
@@ -96,11 +141,37 @@ class Keeper:
         log.info("taking the cluster down")
         if self._belief is not None:
             await self._belief.stop()
+        await self._generators.close()
         await self._edge.close()
+        self._looker.close()
+        self._faults.stop()
+        await self._room.aclose()
+        self._rig.stop()
         await self._machines.stop_all(grace_s=self._grace_s)
         await self._agents.close()
         await server.stop(SERVER_GRACE_S)
         log.info("all machines have stopped")
+
+    def _serve_metrics(self, address: str) -> dict[str, str]:
+        settings = self._settings
+        about = {
+            "cluster": settings.name,
+            "version": settings.version,
+            "packing": settings.packing,
+            "cloud": settings.cloud,
+        }
+        return self._room.listen(
+            address,
+            StateCollector("keeper", "keeper"),
+            KeeperCollector(
+                lambda: [*self._machines, *self._generators.machines],
+                lambda: self._edge.clients,
+                about,
+                settings.speed,
+            ),
+            FlowCollector(self._edge.flow_log),
+            RigCollector(self._rig.keeper),
+        )
 
     async def _end_with_owner(self) -> None:
         """A cluster that belongs to a process ends with it, however that ends."""
@@ -203,6 +274,7 @@ class Keeper:
             directory=settings.directory,
             lab=self._lab_address,
             api=str(plane.told["api"]),
+            kubernetes=str(plane.told.get("kubernetes", "")),
             dns=str(plane.told.get("dns", "")),
             keeper_pid=os.getpid(),
             keeper_started=started,
@@ -231,6 +303,7 @@ class Keeper:
             pid=os.getpid(),
             host=self._hosts[0].address,
             state="running",
+            metrics=self._metrics,
         )
         return lab_pb2.ClusterStatus(
             name=settings.name,
@@ -239,6 +312,7 @@ class Keeper:
             speed=settings.speed,
             version=settings.version,
             api=str(told.get("api", "")),
+            kubernetes=str(told.get("kubernetes", "")),
             dns=str(told.get("dns", "")),
             lab=self._lab_address,
             started_wall_s=self._started_wall_s,
@@ -247,6 +321,7 @@ class Keeper:
             machines=[
                 keeper,
                 *(_shown(machine) for machine in self._machines),
+                *(_shown(machine) for machine in self._generators.machines),
             ],
             failure_mode=self._failure_mode,
             ray_address=self._ray_address,
@@ -268,4 +343,7 @@ def _shown(machine: Machine) -> Any:
         zone=machine.zone,
         host=machine.host,
         state="stopped" if machine.stopped else machine.state,
+        started=machine.started or 0,
+        ends=machine.ends,
+        metrics=machine.told.get("metrics", {}),
     )

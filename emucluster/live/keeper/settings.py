@@ -8,10 +8,13 @@ import msgspec
 CONTROL_PLANE = "emucluster.live.actors.control_plane:ControlPlane"
 WORKER_NODE = "emucluster.live.actors.node:WorkerNode"
 LOAD_BALANCER = "emucluster.live.actors.load_balancer:LoadBalancer"
+LOAD_GENERATOR = "emucluster.live.actors.load_generator:LoadGenerator"
 
 RECORD_FILE = "cluster.json"
 TOKEN_FILE = "token"
 LOG_FILE = "keeper.log"
+KUBECONFIG_FILES = {"admin": "kubeconfig", "view": "kubeconfig-view"}
+"""By user."""
 
 
 class Implementations(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,6 +23,7 @@ class Implementations(msgspec.Struct, frozen=True, kw_only=True):
     control_plane: str = CONTROL_PLANE
     node: str = WORKER_NODE
     load_balancer: str = LOAD_BALANCER
+    load_generator: str = LOAD_GENERATOR
 
 
 class KeeperSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,6 +35,8 @@ class KeeperSettings(msgspec.Struct, frozen=True, kw_only=True):
     ray_directory: str
     """Ray's temporary directory; short, since its sockets' paths may have 107 bytes."""
     slice: int
+    control_plane: str
+    """The control plane's address of the slice, for the cluster's life."""
     nodes: int
     zones: list[str]
     cloud: str
@@ -40,6 +46,7 @@ class KeeperSettings(msgspec.Struct, frozen=True, kw_only=True):
     stand_in: str | None
     kube_proxy_mode: str
     version: str
+    fsync: bool = False
     ray_address: str | None = None
     bind: str | None = None
     implementations: Implementations = Implementations()
@@ -66,6 +73,8 @@ class ClusterRecord(msgspec.Struct, frozen=True, kw_only=True):
     """host:port of the `Lab` service."""
     api: str
     """host:port of the `Api` service."""
+    kubernetes: str = ""
+    """host:port of the Kubernetes API, over HTTPS."""
     dns: str
     keeper_pid: int
     keeper_started: int
@@ -90,6 +99,10 @@ class ClusterRecord(msgspec.Struct, frozen=True, kw_only=True):
     def token(self) -> str:
         """The cluster's token. Raises `FileNotFoundError` once the cluster is gone."""
         return self.token_path.read_text().strip()
+
+    def kubeconfig(self, user: str = "admin") -> Path:
+        """What KUBECONFIG is to name for `admin`, or for `view`, who may only read."""
+        return Path(self.directory) / KUBECONFIG_FILES[user]
 
     def write(self) -> None:
         """Appear at once and whole: a reader sees no record, or all of it."""

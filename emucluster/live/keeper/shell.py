@@ -93,3 +93,7 @@ class Node(ActorShell):
 
 class LoadBalancer(ActorShell):
     """A cloud load balancer of one Service."""
+
+
+class LoadGenerator(ActorShell):
+    """Makes calls, and is no part of the cluster."""

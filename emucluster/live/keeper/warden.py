@@ -32,7 +32,7 @@ def started_ticks(pid: int) -> int | None:
     A pid and its start together name a process for good: a reused pid has another start.
     """
     fields = _stat(pid)
-    return None if fields is None or fields[0] in ("Z", "X") else int(fields[19])
+    return None if fields is None or _ended(fields) else int(fields[19])
 
 
 def stopped(pid: int) -> bool:
@@ -44,7 +44,15 @@ def stopped(pid: int) -> bool:
 def session_of(pid: int) -> int | None:
     """The session number of a process that is not a zombie."""
     fields = _stat(pid)
-    return None if fields is None or fields[0] in ("Z", "X") else int(fields[3])
+    return None if fields is None or _ended(fields) else int(fields[3])
+
+
+def _ended(fields: list[str]) -> bool:
+    """Whether a process is a zombie as a whole.
+
+    Its first thread may be one while others are still about to end: till then sockets are open.
+    """
+    return fields[0] in ("Z", "X") and int(fields[17]) <= 1
 
 
 def _stat(pid: int) -> list[str] | None:

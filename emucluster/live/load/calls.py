@@ -14,7 +14,6 @@ from emucluster.live.load.settings import METHODS, Group
 from emucluster.live.rpc.pb import echo_pb2
 
 SERVICE = "/emucluster.v1.Echo/"
-PREVIOUS_ATTEMPTS = "grpc-previous-rpc-attempts"  # gRFC A6
 CANCELLED_HERE = "cancelled by the client"
 ENDED_EARLY = "the stream ended before all replies had come"
 
@@ -22,12 +21,12 @@ ENDED_EARLY = "the stream ended before all replies had come"
 class Progress:
     """How far a call has come; filled while it runs, so that a failure loses nothing."""
 
-    __slots__ = ("attempts", "detail", "first_s", "last", "received", "replies", "sent", "status")
+    __slots__ = ("detail", "first_s", "last", "received", "replies", "sent", "status")
 
     def __init__(self) -> None:
         self.status = grpc.StatusCode.OK
         self.detail = ""
-        self.sent = self.received = self.replies = self.attempts = 0
+        self.sent = self.received = self.replies = 0
         self.first_s = 0.0
         self.last = b""
 
@@ -93,8 +92,6 @@ class Caller:
             # A stream that was written to after its end says why only when it is asked.
             progress.status = await call.code()
             progress.detail = await call.details() or ""
-        if self._group.retrying and call is not None:
-            progress.attempts = await _attempts(call)
         return progress
 
     def _open(self, call_id: str, progress: Progress) -> Any:
@@ -161,14 +158,3 @@ _KINDS: dict[str, _Kind] = {
     "client-stream": lambda caller, channel: (channel.stream_unary, caller._client_stream),
     "chat": lambda caller, channel: (channel.stream_stream, caller._chat),
 }
-
-
-async def _attempts(call: Any) -> int:
-    """How many times gRPC sent the call, where it says so; 0 where not."""
-    if not call.done():
-        return 0
-    for metadata in (await call.initial_metadata(), await call.trailing_metadata()):
-        for key, value in metadata or ():
-            if key == PREVIOUS_ATTEMPTS:
-                return int(value) + 1
-    return 0

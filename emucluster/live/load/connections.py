@@ -41,6 +41,7 @@ class ChannelConnections:
         self._flow = flow
         self._state = IDLE
         self._by_client: dict[str, Connection] = {}
+        self._lost: dict[str, Connection] = {}
         self._current: Connection | None = None
         self._announced = False
         self._ready_until_s = -math.inf
@@ -54,17 +55,25 @@ class ChannelConnections:
             # A channel becomes IDLE when it has lost its connection, even if states come so fast
             # one after the other that READY was never seen.
             self._ready_until_s = now_s
-            self._by_client.clear()
+            if self._by_client:
+                self._lost, self._by_client = self._by_client, {}
             self._announced = False
 
-    def answered(self, client: str, *, started_s: float) -> Connection:
+    def answered(self, client: str, *, started_s: float, ended_s: float) -> Connection:
         """The connection of a call that the server answered to `client`."""
         known = self._by_client.get(client)
         if known is not None:
             return known
         current = self._current
-        if current is None or current.client or self._state != READY:
-            # Either its READY is still to come, or the channel has several connections.
+        if self._state != READY:
+            if (lost := self._lost.get(client)) is not None:
+                return lost  # the answer had come before the loss, and is read after it
+            # The answer was faster than the news of its connection, which is hardly older; the call
+            # itself may have waited for one through a whole outage.
+            current = self._open(ended_s)
+            self._announced = True
+        elif current is None or current.client:
+            # The channel has several connections.
             current = self._open(started_s)
             self._announced = True
         current.client = client

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 
 from emucluster.live.load.clock import LoadClock
+from emucluster.live.load.counts import LoadCounts
 from emucluster.live.load.group_run import Bench, GroupRun
 from emucluster.live.load.health import HealthMeter
 from emucluster.live.load.journal import Journal
@@ -20,10 +21,17 @@ _CANCEL_S = 5.0
 class Engine:
     """Runs one load, once. `start` it on a running event loop, then `wait` or `stop`."""
 
-    def __init__(self, settings: Settings, *, generator: str = "generator-1") -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        generator: str = "generator-1",
+        counts: LoadCounts | None = None,
+    ) -> None:
         self.settings = settings
         self.generator = generator
         self.journal = Journal()
+        self.counts = LoadCounts() if counts is None else counts
         self.state = "idle"
         clock = LoadClock()
         self._bench = Bench(settings, clock, Records(), HealthMeter(clock), itertools.count(1))
@@ -103,5 +111,6 @@ class Engine:
         for group in self.settings.groups:
             batch.groups.append(group.name)
             batch.per_call.append(group.channels == 0)
-        batch.health.CopyFrom(self._bench.health.take(self.in_flight))
+        batch.health.CopyFrom(self._bench.health.take(self.in_flight, last=last))
+        self.counts.took(batch)
         self.journal.append(batch)

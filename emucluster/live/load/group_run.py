@@ -45,6 +45,7 @@ class Client:
     def __init__(self, place: ClientPlace, group: Group, body: bytes, bench: Bench) -> None:
         self.number = place.number
         self.gateway = place.gateway
+        self.group = group = group.of(place)
         self.prefix = f"{bench.settings.run}/{group.name}/{place.number}/"
         self.links = [
             Link(
@@ -76,6 +77,9 @@ class GroupRun:
         self._start_s = start_s
         self._body = body_of(group)
         self._clients = [Client(place, group, self._body, bench) for place in group.clients]
+        self._turns = zip(
+            itertools.cycle(zip(self._clients, group.positions, strict=True)), itertools.count()
+        )
         self._numbers = itertools.count(1)
         self._calls: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
@@ -127,10 +131,13 @@ class GroupRun:
     def _paced(self, loop: Open) -> OpenLoop:
         rng = self._group.rng(self._bench.settings.seed, "arrivals")
         return OpenLoop(
-            loop.offsets(rng),
+            loop.offsets(
+                rng, positions=frozenset(self._group.positions), of=self._group.clients_in_all
+            ),
             start_s=self._start_s,
             max_in_flight=self._group.max_in_flight,
             start_within_s=self._group.start_within_s,
+            waits=self._group.waits,
         )
 
     def _wake(self) -> None:
@@ -194,8 +201,10 @@ class GroupRun:
     # --- calls --------------------------------------------------------------------------------
 
     def _next(self) -> tuple[Client, int]:
-        number = next(self._numbers)
-        return self._clients[(number - 1) % len(self._clients)], number
+        """Whose turn it is, and the number that the call has on any number of generators."""
+        (client, position), turn = next(self._turns)
+        round_ = turn // len(self._clients)
+        return client, round_ * self._group.clients_in_all + position + 1
 
     async def _call(self, client: Client, number: int, intended_s: float) -> None:
         """Make one call and record it."""
@@ -220,7 +229,7 @@ class GroupRun:
     async def _call_alone(self, client: Client, call_id: str) -> tuple[Progress, bool]:
         """On a connection of its own; whether that may have been established."""
         flow = flow_id(call_id) if client.gateway else ""
-        channel = open_channel(self._group, client.gateway, flow)
+        channel = open_channel(client.group, client.gateway, flow)
         try:
             progress = await Caller(channel, self._group, self._body, self._bench.clock).call(
                 call_id
@@ -241,15 +250,18 @@ class GroupRun:
         times: tuple[float, float, float],
     ) -> None:
         self.ended += 1
-        records, pod, executed, connection = self._bench.records, 0, 0, 0
+        records, pod, executed, attempts, connection = self._bench.records, 0, 0, 0, 0
         if progress.replies:
             reply = echo_pb2.EchoReply.FromString(progress.last)
-            pod, executed = records.pod(reply), reply.executed
+            pod, executed, attempts = records.pod(reply), reply.executed, reply.attempts
             if link is not None:
-                carried = link.connections.answered(reply.client, started_s=times[1])
+                carried = link.connections.answered(
+                    reply.client, started_s=times[1], ended_s=times[2]
+                )
                 connection = records.connection(carried)
         elif link is not None:
-            connection = records.connection(link.connections.failed())
+            # Without a connection meanwhile, it was a new one that the call wanted.
+            connection = records.connection(link.connections.failed() if connected else None)
         status = progress.status
         ended = Outcome.OK if status is _OK else self._judge(progress, connected)
         records.add(
@@ -266,7 +278,7 @@ class GroupRun:
             progress.replies,
             progress.first_s,
             executed,
-            progress.attempts,
+            attempts,
             records.detail(progress.detail) if progress.detail else 0,
         )
 

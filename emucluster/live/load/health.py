@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from array import array
 
 from emucluster.live.load.clock import LoadClock
+from emucluster.live.rig.lags import LagTicker
 from emucluster.live.rpc.pb import load_pb2
 
 TICK_S = 0.01
@@ -20,18 +20,16 @@ class HealthMeter:
     def __init__(self, clock: LoadClock) -> None:
         self._clock = clock
         self._lags = array("d")
-        self._handle: asyncio.TimerHandle | None = None
-        self._expected_s = 0.0
+        self._all_lags = array("d")
+        self._ticker = LagTicker(TICK_S, lambda lag_s: self._lags.append(lag_s))
         self._reset()
 
     def start(self) -> None:
         """Begin to measure the running loop."""
-        self._loop = asyncio.get_running_loop()
-        self._schedule()
+        self._ticker.start()
 
     def stop(self) -> None:
-        if self._handle is not None:
-            self._handle.cancel()
+        self._ticker.stop()
 
     def started(self, late_s: float) -> None:
         """A call began `late_s` after it was due, without having had to wait for others."""
@@ -49,12 +47,15 @@ class HealthMeter:
         self._health.expired_late += late
         self._health.expired_waiting += waiting
 
-    def take(self, in_flight: int) -> load_pb2.GeneratorHealth:
-        """What was collected since the last time."""
+    def take(self, in_flight: int, *, last: bool = False) -> load_pb2.GeneratorHealth:
+        """What was collected since the last time; the `last` has figures of the whole load too."""
         health = self._health
         lags = sorted(self._lags) or [0.0]
         health.lag_p50_s = lags[len(lags) // 2]
-        health.lag_p99_s = lags[min(len(lags) - 1, len(lags) * 99 // 100)]
+        health.lag_p99_s = _p99(lags)
+        self._all_lags.extend(self._lags)
+        if last:
+            health.run_lag_p99_s = _p99(sorted(self._all_lags) or [0.0])
         health.lag_max_s = lags[-1]
         health.to_s = self._clock.now_s()
         health.cpu_s = time.process_time() - self._cpu_s
@@ -67,11 +68,6 @@ class HealthMeter:
         self._cpu_s = time.process_time()
         self._lags = array("d")
 
-    def _schedule(self) -> None:
-        self._expected_s = time.monotonic() + TICK_S
-        self._handle = self._loop.call_later(TICK_S, self._tick)
 
-    def _tick(self) -> None:
-        # Timers of libuv have a grain of 1 ms and may fire that much early.
-        self._lags.append(max(0.0, time.monotonic() - self._expected_s))
-        self._schedule()
+def _p99(ordered: list[float]) -> float:
+    return ordered[min(len(ordered) - 1, len(ordered) * 99 // 100)]

@@ -40,12 +40,14 @@ REFUSALS = frozenset(
 _CLIENT_GAVE_UP = frozenset({"DEADLINE_EXCEEDED", "CANCELLED"})
 
 _NOTHING_SENT = (
-    "failed to connect to all addresses",  # grpc/src/core/load_balancing
+    "failed to connect to all addresses",  # grpc/src/core/load_balancing: pick_first
+    "connections to all backends failing",  # round_robin, when none of its pick_firsts has one
     "errors resolving",  # grpc/src/core/resolver
     "empty address list",
 )
-_NOT_EXECUTED = "error injected by the echo pod"
-"""With these words an echo pod fails a call that it has not executed."""
+_NOT_EXECUTED = ("error injected by the echo pod", "error injected by the fault ")
+"""Words of a call that the pod failed without executing it: an echo pod that was told to misbehave
+begins with the former, and `live.pods.answer_faults` with the latter (gray, error-rate)."""
 
 _TOO_LARGE = "message larger than max"
 """gRPC refuses what was received; when it is the reply, the call has run."""
@@ -68,6 +70,8 @@ def outcome(
         return Outcome.OK
     if replies:
         return Outcome.UNKNOWN
+    if detail.startswith(_NOT_EXECUTED) and not retrying:
+        return Outcome.FAILED
     if status in _CLIENT_GAVE_UP:
         return Outcome.UNKNOWN if connected else Outcome.FAILED
     if status == "UNAVAILABLE" and detail.startswith(_NOTHING_SENT):
@@ -76,7 +80,7 @@ def outcome(
         return Outcome.UNKNOWN
     if status in REFUSALS:
         return Outcome.UNKNOWN if _TOO_LARGE in detail else Outcome.FAILED
-    return Outcome.FAILED if detail == _NOT_EXECUTED else Outcome.UNKNOWN
+    return Outcome.UNKNOWN
 
 
 def is_retrying(service_config: str) -> bool:

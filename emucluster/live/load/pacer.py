@@ -21,7 +21,7 @@ class Due:
     Attributes:
         begin: to be begun now, for the first time possible.
         begin_delayed: to be begun now, after they had to wait for others to end.
-        expired_waiting: given up; all the time as many calls were in flight as allowed.
+        expired_waiting: given up; as many calls were in flight as allowed.
         expired_late: given up; nobody looked in time, so the generator was too slow.
     """
 
@@ -38,6 +38,7 @@ class OpenLoop:
         offsets: seconds after `start_s` at which calls are due, never decreasing.
         max_in_flight: no more calls than these at a time.
         start_within_s: a call that did not begin so long after it was due is given up.
+        waits: False: a call that is due while `max_in_flight` are, is given up at once.
     """
 
     def __init__(
@@ -47,11 +48,13 @@ class OpenLoop:
         start_s: float,
         max_in_flight: int,
         start_within_s: float,
+        waits: bool = True,
     ) -> None:
         self._offsets = offsets
         self._start_s = start_s
         self._max_in_flight = max_in_flight
         self._start_within_s = start_within_s
+        self._waits = waits
         self._waiting: deque[float] = deque()
         self.in_flight = 0
         self._next_s = self._advance()
@@ -71,8 +74,10 @@ class OpenLoop:
             elif self.in_flight < self._max_in_flight:
                 due.begin.append(self._next_s)
                 self.in_flight += 1
-            else:
+            elif self._waits:
                 self._waiting.append(self._next_s)
+            else:
+                due.expired_waiting.append(self._next_s)
             self._next_s = self._advance()
         return due
 

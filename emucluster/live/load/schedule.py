@@ -8,8 +8,9 @@ varies in time).
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -59,12 +60,9 @@ def arrivals(profile: Sequence[Segment], marks: Iterable[float]) -> Iterator[flo
         yield before_s + segment.offset_s(mark - before)
 
 
-def evenly(phase: float = 0.0) -> Iterator[float]:
-    """Marks of evenly spaced calls; the first is due at `phase` of a spacing."""
-    number = 0
-    while True:
-        yield number + phase
-        number += 1
+def evenly() -> Iterator[float]:
+    """Marks of evenly spaced calls; the first is due at once."""
+    return map(float, itertools.count())
 
 
 def poisson(rng: Random) -> Iterator[float]:
@@ -73,6 +71,13 @@ def poisson(rng: Random) -> Iterator[float]:
     while True:
         mark += rng.expovariate(1.0)
         yield mark
+
+
+def turns(marks: Iterable[float], positions: Collection[int], of: int) -> Iterator[float]:
+    """Of marks that go round `of` clients, those of the clients at `positions` (from 0)."""
+    for number, mark in enumerate(marks):
+        if number % of in positions:
+            yield mark
 
 
 def thinking(mean_s: float, rng: Random | None) -> Iterator[float]:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from emucluster.core.errors import EmuclusterError
+from emucluster.live.load.counts import LoadCounts
 from emucluster.live.load.engine import Engine
 from emucluster.live.load.settings import read_settings
 from emucluster.live.rpc.errors import abort, translated
@@ -19,13 +20,14 @@ class LoadService(load_pb2_grpc.LoadServicer):
     def __init__(self, generator: str) -> None:
         self._generator = generator
         self._engine: Engine | None = None
+        self.counts = LoadCounts()
 
     @translated
     async def Start(self, request: Any, context: Any) -> Any:
         if self._engine is not None and self._engine.state != "ended":
             run = self._engine.settings.run
             raise EmuclusterError(f"{self._generator} still runs {run!r}")
-        engine = Engine(read_settings(request), generator=self._generator)
+        engine = Engine(read_settings(request), generator=self._generator, counts=self.counts)
         engine.start()
         self._engine = engine
         return self._info()
@@ -45,6 +47,11 @@ class LoadService(load_pb2_grpc.LoadServicer):
     @translated
     async def Describe(self, request: Any, context: Any) -> Any:
         return self._info()
+
+    @property
+    def in_flight(self) -> int:
+        """Calls begun and not ended."""
+        return 0 if self._engine is None else self._engine.in_flight
 
     async def stop(self, drain_s: float) -> None:
         """End the load, if one runs."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
 from emucluster.core.errors import UsageError
 from emucluster.live.load.outcome import is_retrying
-from emucluster.live.load.schedule import Segment, arrivals, evenly, poisson, thinking
+from emucluster.live.load.schedule import Segment, arrivals, evenly, poisson, thinking, turns
 
 BATCH_S = 0.5
 MAX_IN_FLIGHT = 4096
@@ -29,12 +29,16 @@ class Open:
 
     profile: tuple[Segment, ...]
     poisson: bool
-    phase: float
 
-    def offsets(self, rng: Random) -> Iterator[float]:
-        """Seconds after the start at which calls are due."""
-        marks = poisson(rng) if self.poisson else evenly(self.phase)
-        return arrivals(self.profile, marks)
+    def offsets(self, rng: Random, *, positions: Collection[int], of: int) -> Iterator[float]:
+        """Seconds after the start at which calls are due of the clients at `positions`.
+
+        The schedule goes round `of` clients, whichever generators they live on.
+        """
+        marks = poisson(rng) if self.poisson else evenly()
+        return arrivals(
+            self.profile, marks if len(positions) == of else turns(marks, positions, of)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +57,14 @@ class Closed:
 
 @dataclass(frozen=True, slots=True)
 class ClientPlace:
-    """One client: its number in the run and its gateway, empty where it dials directly."""
+    """One client: its number in the run and its gateway, empty where it dials directly.
+
+    `uri`: dialled in place of the group's target; empty: that.
+    """
 
     number: int
     gateway: str
+    uri: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +79,18 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """One group of like clients. `channels`: of each client; 0: each call has its own."""
+    """One group of like clients.
+
+    Attributes:
+        clients: those of this generator, in the order of their turns.
+        clients_in_all: of the group, on all generators.
+        channels: of each client; 0: each call has its own.
+        waits: for a slot, where `max_in_flight` are taken; else a call is given up at once.
+    """
 
     name: str
     clients: tuple[ClientPlace, ...]
+    clients_in_all: int
     target: Target
     loop: Open | Closed
     method: str
@@ -91,11 +107,24 @@ class Group:
     arguments: tuple[Argument, ...]
     max_in_flight: int
     start_within_s: float
+    waits: bool
+
+    @property
+    def positions(self) -> tuple[int, ...]:
+        """Whose turn each client has, from 0, among `clients_in_all`."""
+        if self.clients_in_all == len(self.clients):
+            return tuple(range(len(self.clients)))
+        return tuple(client.number for client in self.clients)
 
     def rng(self, seed: str, stream: str) -> Random:
-        """The random stream of that name; other groups, clients and streams leave it alone."""
-        first = self.clients[0].number
-        return Random(f"{seed}/load/{self.name}/{first}/{stream}")
+        """The random stream of that name; other groups and streams leave it alone."""
+        return Random(f"{seed}/load/{self.name}/{stream}")
+
+    def of(self, client: ClientPlace) -> Group:
+        """This group as one of its clients dials."""
+        if not client.uri:
+            return self
+        return replace(self, target=replace(self.target, addresses=(), name="", uri=client.uri))
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +162,11 @@ def _group(spec: Any, path: str) -> Group:
         _require(fits, f"{path}.{size}", f"at most {PAYLOAD_BYTES_MAX}")
     deadline_s = _number(spec.deadline_s, f"{path}.deadline_s")
     within_s = _number(spec.start_within_s, f"{path}.start_within_s")
+    clients = _clients(spec.clients, f"{path}.clients")
     return Group(
         name=spec.name,
-        clients=_clients(spec.clients, f"{path}.clients"),
+        clients=clients,
+        clients_in_all=_in_all(spec.clients_in_all, clients, f"{path}.clients_in_all"),
         target=_target(spec.target, f"{path}.target"),
         loop=_loop(spec, path),
         method=method,
@@ -152,6 +183,7 @@ def _group(spec: Any, path: str) -> Group:
         arguments=(*_keepalive(spec, path), *_arguments(spec.arguments, path)),
         max_in_flight=spec.max_in_flight or MAX_IN_FLIGHT,
         start_within_s=within_s or deadline_s or START_WITHIN_S,
+        waits=not spec.no_waiting,
     )
 
 
@@ -159,7 +191,14 @@ def _clients(specs: Sequence[Any], path: str) -> tuple[ClientPlace, ...]:
     _require(0 < len(specs) <= CLIENTS_MAX, path, f"1 to {CLIENTS_MAX}, got {len(specs)}")
     numbers = {client.number for client in specs}
     _require(len(numbers) == len(specs), path, "their numbers must differ")
-    return tuple(ClientPlace(client.number, client.gateway) for client in specs)
+    places = (ClientPlace(client.number, client.gateway, client.uri) for client in specs)
+    return tuple(sorted(places, key=lambda place: place.number))
+
+
+def _in_all(given: int, clients: Sequence[ClientPlace], path: str) -> int:
+    most = max(client.number for client in clients)
+    _require(not given or most < given, path, f"must be above the highest number, {most}")
+    return given or len(clients)
 
 
 def _target(spec: Any, path: str) -> Target:
@@ -173,8 +212,7 @@ def _loop(spec: Any, path: str) -> Open | Closed:
     _require(kind is not None, path, "needs one of open and closed")
     if kind == "open":
         path = f"{path}.open"
-        _require(0 <= spec.open.phase < 1, f"{path}.phase", "must be from 0 to below 1")
-        return Open(_profile(spec.open.segments, path), spec.open.poisson, spec.open.phase)
+        return Open(_profile(spec.open.segments, path), spec.open.poisson)
     closed, path = spec.closed, f"{path}.closed"
     _require(closed.concurrency > 0, f"{path}.concurrency", "must be at least 1")
     think_s = _number(closed.think_s, f"{path}.think_s")

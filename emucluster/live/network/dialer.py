@@ -6,8 +6,13 @@ import asyncio
 import errno
 import os
 import socket
+from collections.abc import Callable
+from typing import TypeAlias
 
 from emucluster.live.network.sockets import IP_BIND_ADDRESS_NO_PORT, Address
+
+Prepare: TypeAlias = Callable[[socket.socket], None]
+"""Is given a socket before it connects."""
 
 
 class DialError(Exception):
@@ -42,7 +47,9 @@ def _failure(number: int, destination: Address) -> DialError:
     return Unreachable(text)
 
 
-def _begin(destination: Address, source: str | None) -> tuple[socket.socket, int]:
+def _begin(
+    destination: Address, source: str | None, prepare: Prepare | None
+) -> tuple[socket.socket, int]:
     """A socket that connects, and its error number: 0 when it is connected already."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
@@ -50,6 +57,8 @@ def _begin(destination: Address, source: str | None) -> tuple[socket.socket, int
         if source is not None:
             sock.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
             sock.bind((source, 0))
+        if prepare is not None:
+            prepare(sock)
         number = sock.connect_ex(destination)
         if number == errno.EINPROGRESS:
             # On loopback the handshake is over by now; asking again saves a turn of the loop.
@@ -61,13 +70,17 @@ def _begin(destination: Address, source: str | None) -> tuple[socket.socket, int
 
 
 async def dial(
-    destination: Address, *, source: str | None = None, timeout_s: float
+    destination: Address,
+    *,
+    source: str | None = None,
+    timeout_s: float,
+    prepare: Prepare | None = None,
 ) -> socket.socket:
     """A connected non-blocking socket with TCP_NODELAY, bound to `source` (any port) if given.
 
     Raises Refused, TimedOut (after `timeout_s`) or Unreachable. `destination` is an IPv4 address.
     """
-    sock, number = _begin(destination, source)
+    sock, number = _begin(destination, source, prepare)
     try:
         if number in (errno.EINPROGRESS, errno.EALREADY):
             number = await _settled(sock, timeout_s)

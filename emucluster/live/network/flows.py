@@ -62,10 +62,21 @@ class Flow:
         return any(end is not None and end[0] == address for end in ends)
 
 
+@dataclass(slots=True)
+class Ended:
+    """How many flows ended in one way, and what they carried; see `Flow`."""
+
+    flows: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+
+
 class FlowLog:
     """The open flows of one host, and the `capacity` that closed last."""
 
     def __init__(self, capacity: int = 8192) -> None:
+        self.ended: dict[tuple[str, How, ClosedBy], Ended] = {}
+        """All that ever ended, by hop, how and who closed."""
         self._closed: deque[Flow] = deque(maxlen=capacity)
         self._open: set[Flow] = set()
 
@@ -85,6 +96,16 @@ class FlowLog:
         flow.reason = reason or flow.reason
         self._open.discard(flow)
         self._closed.append(flow)
+        ended = self.ended.setdefault((flow.hop, how, closed_by), Ended())
+        ended.flows += 1
+        ended.bytes_in += flow.bytes_in
+        ended.bytes_out += flow.bytes_out
+
+    def still_open(self) -> list[Flow]:
+        """The open flows, with the byte counts of this moment."""
+        for flow in self._open:
+            self._read_meter(flow)
+        return list(self._open)
 
     def recent(self, *, since_s: float = 0.0, address: str | None = None) -> list[Flow]:
         """Flows that are open or ended at or after `since_s` (wall clock), oldest start first.

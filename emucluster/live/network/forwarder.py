@@ -15,30 +15,22 @@ from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Any, Literal, TypeAlias
 
+from emucluster.core.faults import FaultLease
 from emucluster.live.network import packet_filter, tunnel
-from emucluster.live.network.dialer import DialError, TimedOut, dial
+from emucluster.live.network.check_log import CheckLog
+from emucluster.live.network.dialer import DialError, Prepare, TimedOut, dial
 from emucluster.live.network.flows import ClosedBy, Flow, FlowLog, How
+from emucluster.live.network.links import Links
 from emucluster.live.network.listener import BACKLOG, Listener
 from emucluster.live.network.pipe import Connection
 from emucluster.live.network.routes import Decision, Drop, Refuse, Route
-from emucluster.live.network.sockets import (
-    TCP_CLOSE,
-    TCP_CLOSE_WAIT,
-    Address,
-    close_with_reset,
-    read_tcp_info,
-)
+from emucluster.live.network.sockets import Address, close_with_reset
+from emucluster.live.network.sweeper import Sweeper
 
 OnAccept: TypeAlias = Callable[[Address, Address], Decision]
 FlowTest: TypeAlias = Callable[[Flow], bool]
 State: TypeAlias = Literal["running", "frozen", "silent", "crashed"]
 Means: TypeAlias = Literal["kernel filter", "imitated"]
-
-MAX_PARKED = 1024
-PARKED_S = 127.0
-"""As long as a kernel would repeat an unanswered SYN."""
-_SWEEP_S = 1.0
-_HALF_CLOSED_GRACE_S = 3.0
 
 
 class Forwarding:
@@ -60,6 +52,7 @@ class Forwarding:
     ) -> None:
         self.host = host
         self.flows = FlowLog() if flows is None else flows
+        self.checked = CheckLog()
         self.idle_timeout_s = idle_timeout_s
         self.idle_how = idle_how
         self.state: State = "running"
@@ -68,11 +61,12 @@ class Forwarding:
         self._running = asyncio.Event()
         self._running.set()
         self._listeners: list[Listener] = []
+        self._linked: list[Listener] = []
         self._connections: set[Connection] = set()
-        self._parked: dict[Connection, float] = {}
+        self.links = Links(self._connections, self._linked)
         self._counts: Counter[tuple[str, str]] = Counter()
         self._changed: set[asyncio.Event] = set()
-        self._sweeper = self._loop.call_later(self._sweep_period_s(), self._sweep)
+        self._sweeper = Sweeper(self, self._connections)
 
     # Listening
 
@@ -85,16 +79,21 @@ class Forwarding:
         hop: str = "",
         service: str = "",
         backlog: int = BACKLOG,
+        record: bool = True,
+        linked: bool = True,
     ) -> Listener:
         """Forward what arrives at `address`:`port` as `on_accept(client, local)` says.
 
-        `hop` and `service` name the flow where the decision does not. Raises OSError.
+        `hop` and `service` name the flow where the decision does not; without `record` there is
+        none. Not `linked`: its clients are the host itself. Raises OSError.
         """
 
         def accepted(sock: socket.socket, client: Address, local: Address) -> None:
-            connection = self.admit(sock, client, local, hop=hop, service=service)
+            connection = self.admit(sock, client, local, hop=hop, service=service, record=record)
             if connection is None:
                 return
+            if not linked:
+                connection.speaks_for(local[0])
             try:
                 decision = on_accept(client, local)
             except Exception as error:
@@ -102,18 +101,27 @@ class Forwarding:
                 decision = Refuse(f"decision failed: {error}")
             self.carry_out(connection, decision)
 
-        return self.add_listener(Listener(address, port, accepted, backlog=backlog))
+        listener = Listener(address, port, accepted, backlog=backlog)
+        return self.add_listener(listener, linked=linked)
 
-    def add_listener(self, listener: Listener) -> Listener:
-        """Make a listener, of a gateway or a tunnel for example, share the host's faults."""
+    def add_listener(self, listener: Listener, *, linked: bool = True) -> Listener:
+        """Make a listener, of a gateway or a tunnel for example, share the host's faults.
+
+        Not `linked`: those of its links excepted, for its clients are on the host itself.
+        """
         self._listeners.append(listener)
         listener.override(self._override())
+        if linked:
+            self._linked.append(listener)
+            listener.follow_links(self.links.rules)
         return listener
 
     def close_listener(self, listener: Listener) -> None:
         """Close it; its connections go on."""
         listener.close()
         self._listeners.remove(listener)
+        if listener in self._linked:
+            self._linked.remove(listener)
 
     # One connection
 
@@ -147,6 +155,8 @@ class Forwarding:
         self._connections.add(connection)
         if record:
             self.flows.open(flow)
+        if self.links.active:
+            connection.follow_links()
         return connection
 
     def carry_out(self, connection: Connection, decision: Decision) -> None:
@@ -172,19 +182,34 @@ class Forwarding:
         flow.cluster_ip = route.cluster_ip
         self._counts[flow.service, flow.endpoint] += 1
         connection.counted = True
-        if route.via is None:
-            return await dial(
-                route.destination, source=route.source, timeout_s=route.dial_timeout_s
+        via = route.via
+        connection.leads_to(route)
+        await self.links.entered(connection, connection.packets)
+
+        def attempt(prepare: Prepare) -> Coroutine[Any, Any, socket.socket]:
+            if via is not None:
+                now_s = time.time()
+                return tunnel.dial_through(route, flow_id=flow.id, now_s=now_s, prepare=prepare)
+            return dial(
+                route.destination,
+                source=route.source,
+                timeout_s=route.dial_timeout_s,
+                prepare=prepare,
             )
-        connection.handshake_out = tunnel.STATUS_BYTES
-        return await tunnel.dial_through(route, flow_id=flow.id, now_s=time.time())
+
+        if via is not None:
+            connection.handshake_out = tunnel.STATUS_BYTES
+        return await self.links.dialled(
+            attempt,
+            lambda: self.links.effect_on(connection, "server"),
+            packets=1 if via is None else 2,
+            timeout_s=route.dial_timeout_s,
+        )
 
     def park(self, connection: Connection, drop: Drop) -> None:
         """Never answer: keep the socket open and unread, for a bounded time and number."""
         connection.ignore("dropped", drop.reason)
-        if len(self._parked) >= MAX_PARKED:
-            next(iter(self._parked)).give_up()
-        self._parked[connection] = self._loop.time() + PARKED_S
+        self._sweeper.park(connection)
 
     async def _forward(self, connection: Connection, route: Route) -> None:
         try:
@@ -206,6 +231,11 @@ class Forwarding:
             connection.reset("fault", "us", f"{type(error).__name__}: {error}")
 
     # What a connection asks of its owner
+
+    @property
+    def silent(self) -> bool:
+        """Whether all sockets are to take nothing in."""
+        return self.state == "silent"
 
     @property
     def halted(self) -> bool:
@@ -231,7 +261,7 @@ class Forwarding:
     def forget(self, connection: Connection) -> None:
         """Nothing of the connection is left."""
         self._connections.discard(connection)
-        self._parked.pop(connection, None)
+        self._sweeper.forget(connection)
         self._announce()
 
     # Selecting connections
@@ -299,9 +329,20 @@ class Forwarding:
         self._reset_all(reason)
         self._enter("running")
 
+    def shape(self, lease: FaultLease, *, local: str | None = None) -> str:
+        """Cut or shape what arrives from the lease's networks; the mechanism is returned.
+
+        See `Links.put`.
+        """
+        return self.links.put(lease, local=local)
+
+    def unshape(self, lease: FaultLease) -> None:
+        """Lift what `shape` put into effect."""
+        self.links.lift(lease.id)
+
     async def aclose(self) -> None:
         """Close everything with RST; returns once all sockets are closed."""
-        self._sweeper.cancel()
+        self._sweeper.stop()
         for listener in self._listeners:
             listener.close()
         self._listeners.clear()
@@ -338,50 +379,6 @@ class Forwarding:
     def _reset_all(self, reason: str) -> None:
         for connection in list(self._connections):
             connection.reset("fault", "us", reason)
-
-    # What time does
-
-    def _sweep_period_s(self) -> float:
-        if self.idle_timeout_s is None:
-            return _SWEEP_S
-        return min(_SWEEP_S, max(0.05, self.idle_timeout_s / 4))
-
-    def _sweep(self) -> None:
-        self._sweeper = self._loop.call_later(self._sweep_period_s(), self._sweep)
-        if self.state != "running":
-            return
-        now_s = self._loop.time()
-        for connection in list(self._connections):
-            if connection in self._parked:
-                self._sweep_parked(connection, now_s)
-            elif connection.dialling:
-                self._sweep_dialling(connection)
-            elif self.idle_timeout_s is not None and not connection.done:
-                self._sweep_idle(connection, self.idle_timeout_s)
-
-    def _sweep_parked(self, connection: Connection, now_s: float) -> None:
-        gone = read_tcp_info(connection.client).state in (TCP_CLOSE, TCP_CLOSE_WAIT)
-        if gone or now_s >= self._parked[connection]:
-            connection.give_up()
-
-    def _sweep_dialling(self, connection: Connection) -> None:
-        """Stop dialling for a client that has gone; one that only half-closed gets some time."""
-        state = read_tcp_info(connection.client).state
-        waited_s = time.time() - connection.flow.start_s
-        if state == TCP_CLOSE or (state == TCP_CLOSE_WAIT and waited_s > _HALF_CLOSED_GRACE_S):
-            connection.reset(
-                "timeout", "client", "client gave up while the destination was dialled"
-            )
-
-    def _sweep_idle(self, connection: Connection, timeout_s: float) -> None:
-        if connection.idle_s() < timeout_s:
-            return
-        reason = f"idle for {timeout_s:g} s"
-        if self.idle_how == "rst":
-            connection.reset("timeout", "us", reason)
-        else:
-            connection.ignore("timeout", reason)
-            self._parked[connection] = self._loop.time() + PARKED_S
 
     def _announce(self) -> None:
         for event in self._changed:

@@ -18,14 +18,14 @@ from emucluster.live.network.dialer import DialError, TimedOut
 from emucluster.live.network.flows import How
 from emucluster.live.network.http_head import BadRequest, RequestHead
 from emucluster.live.network.listener import BACKLOG, Listener
-from emucluster.live.network.routes import Deny, Drop, GatewayDecision, Refuse
+from emucluster.live.network.routes import Deny, Drop, GatewayDecision, Later, Refuse
 from emucluster.live.network.sockets import Address
 
 if TYPE_CHECKING:
     from emucluster.live.network.forwarder import Forwarding
     from emucluster.live.network.pipe import Connection
 
-OnConnect: TypeAlias = Callable[[str, int, Address], GatewayDecision]
+OnConnect: TypeAlias = Callable[[str, int, Address], GatewayDecision | Later]
 
 NO_PROXY_OPTIONS: tuple[tuple[str, int | str], ...] = (
     ("grpc.enable_http_proxy", 0),
@@ -65,9 +65,11 @@ def listen(
     def accepted(sock: socket.socket, client: Address, local: Address) -> None:
         connection = forwarding.admit(sock, client, local, hop=hop, service=service)
         if connection is not None:
+            connection.speaks_for(local[0])
             forwarding.run(connection, _serve(forwarding, connection, on_connect, slow_client_s))
 
-    return forwarding.add_listener(Listener(address, port, accepted, backlog=backlog))
+    listener = Listener(address, port, accepted, backlog=backlog)
+    return forwarding.add_listener(listener, linked=False)
 
 
 async def _serve(
@@ -90,6 +92,10 @@ async def _serve(
     if _FLOW_ID.fullmatch(named):
         connection.flow.id = named
     decision = on_connect(host, port, connection.flow.in_peer)
+    if isinstance(decision, Later):
+        await asyncio.sleep(decision.delay_s)
+        await forwarding.running()
+        decision = decision.decide()
     await _carry_out(forwarding, connection, decision, early)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from emucluster.live.network import http_head
@@ -27,17 +27,18 @@ class Answer(NamedTuple):
     body: bytes
 
 
-OnCheck: TypeAlias = Callable[[str], Answer]
+OnCheck: TypeAlias = Callable[[str], Answer | Awaitable[Answer]]
 
 
 def listen(forwarding: Forwarding, address: str, port: int, on_check: OnCheck) -> Listener:
     """Answer every request at `address`:`port` with `on_check(path)`, one for each connection.
 
-    Checks leave no flow record; the host's faults act on them as on all of its sockets.
-    Raises OSError when the port is taken.
+    Checks leave no flow record, but when they came (`Forwarding.checked`); the host's faults act on
+    them as on all of its sockets. Raises OSError when the port is taken.
     """
 
     def accepted(sock: socket.socket, client: Address, local: Address) -> None:
+        forwarding.checked.note(client[0])
         connection = forwarding.admit(sock, client, local, hop="healthz", record=False)
         if connection is not None:
             forwarding.run(connection, _serve(forwarding, connection, on_check))
@@ -55,8 +56,12 @@ async def _serve(forwarding: Forwarding, connection: Connection, on_check: OnChe
         connection.reset("timeout", "client", str(error))
         return
     else:
+        await forwarding.links.entered(connection, connection.packets + 1)
         await forwarding.running()
-        status, headers, body = on_check(head.target)
+        answered = on_check(head.target)
+        if not isinstance(answered, Answer):
+            answered = await answered
+        status, headers, body = answered
         data = http_head.answer(status, dict(headers), b"" if head.method == "HEAD" else body)
     await forwarding.running()
     connection.close_after(data, "fin", "us", "")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, TypeAlias
 
 from emucluster.live.network import packet_filter
-from emucluster.live.network.packet_filter import Network
+from emucluster.live.network.packet_filter import Network, Rule
 from emucluster.live.network.sockets import Address, bound_socket
 
 Mode: TypeAlias = Literal["open", "refuse", "drop"]
@@ -37,6 +37,7 @@ class Listener:
         self._mode: Mode = "open"
         self._override: Literal["freeze", "refuse", "drop", ""] = ""
         self._sources: tuple[Network, ...] | None = None
+        self._rules: tuple[Rule, ...] = ()
         self._listening = False
         self._reading = False
         self._closed = False
@@ -83,6 +84,12 @@ class Listener:
         self._apply()
         return networks is None or packet_filter.available()
 
+    def follow_links(self, rules: Sequence[Rule]) -> None:
+        """Drop SYNs as faults of the host's links say. Raises ValueError if that is too much."""
+        if tuple(rules) != self._rules:
+            self._rules = tuple(rules)
+            self._apply()
+
     def close(self) -> None:
         """Stop listening for good; connections that nobody accepted are reset by the kernel."""
         if not self._closed:
@@ -101,8 +108,8 @@ class Listener:
         elif wanted == "drop":
             self._drop()
         else:
+            self._filter()  # before listen(): no SYN may slip through
             self._listen(self._backlog)
-            self._filter()
             if wanted == "open":
                 self._start_reading()
             else:
@@ -125,12 +132,8 @@ class Listener:
             self._listen(0)
 
     def _filter(self) -> None:
-        if not packet_filter.available():
-            return
-        if self._sources is None:
-            packet_filter.clear(self._sock)
-        else:
-            packet_filter.drop_sources(self._sock, self._sources, allow=True)
+        if packet_filter.available():
+            packet_filter.screen(self._sock, allow=self._sources, rules=self._rules)
 
     def _listen(self, backlog: int) -> None:
         self._sock.listen(backlog)

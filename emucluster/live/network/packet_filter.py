@@ -19,8 +19,11 @@ import os
 import select
 import socket
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
+
+from emucluster.live.network.marks import MARKED, TOS_MASK
 
 SO_ATTACH_FILTER = 26
 SO_DETACH_FILTER = 27
@@ -32,7 +35,9 @@ Network: TypeAlias = str | ipaddress.IPv4Network
 _Instruction: TypeAlias = tuple[int, int, int, int]
 
 _LOAD, _AND, _JUMP_EQUAL, _JUMP_GREATER_EQUAL, _RETURN = 0x20, 0x54, 0x15, 0x35, 0x06
+_LOAD_BYTE, _JUMP, _JUMP_IF_SET = 0x30, 0x05, 0x45
 _IPV4_SOURCE = 0xFFF00000 + 12  # SKF_NET_OFF + offset of saddr in the IPv4 header
+_IPV4_TOS = 0xFFF00000 + 1
 _RANDOM = 0xFFFFF000 + 56  # SKF_AD_OFF + SKF_AD_RANDOM
 _DROP: _Instruction = (_RETURN, 0, 0, 0)
 _PASS: _Instruction = (_RETURN, 0, 0, 0xFFFFFFFF)
@@ -43,22 +48,72 @@ def drop_all(target: Filterable) -> None:
     _attach(target, [_DROP])
 
 
-def drop_sources(target: Filterable, networks: Iterable[Network], *, allow: bool) -> None:
-    """Drop packets by IPv4 source: those outside `networks` if `allow`, else those inside.
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Of packets from `networks`, drop this share, drawn by the kernel.
 
-    An empty allow-list therefore drops everything. Raises ValueError for more than 1000 networks.
+    `marks`: of load balancers in these networks; a marked packet is theirs, whatever its source.
     """
-    parsed = [ipaddress.IPv4Network(network) for network in networks]
-    if len(parsed) > MAX_NETWORKS:
-        raise ValueError(f"{len(parsed)} networks: at most {MAX_NETWORKS} fit into one filter")
-    on_match, otherwise = (_PASS, _DROP) if allow else (_DROP, _PASS)
-    program: list[_Instruction] = []
-    for network in parsed:
-        program.append((_LOAD, 0, 0, _IPV4_SOURCE))
-        program.append((_AND, 0, 0, int(network.netmask)))
-        program.append((_JUMP_EQUAL, 0, 1, int(network.network_address)))
-        program.append(on_match)
-    _attach(target, [*program, otherwise])
+
+    networks: tuple[ipaddress.IPv4Network, ...]
+    marks: frozenset[int]
+    share: float = 1.0
+
+
+def screen(target: Filterable, *, allow: Sequence[Network] | None, rules: Sequence[Rule]) -> None:
+    """Drop packets from outside `allow` (None: from nowhere), and those that `rules` say.
+
+    An empty `allow` drops everything. A socket has one filter, so that both are in one program.
+    Raises ValueError when they do not fit into it.
+    """
+    program = [*_allowing(allow), *_ruling(rules), _PASS]
+    if len(program) == 1:
+        clear(target)
+    elif len(program) > 4 * MAX_NETWORKS:
+        raise ValueError(f"source ranges and faults: more than {MAX_NETWORKS} networks in all")
+    else:
+        _attach(target, program)
+
+
+def _allowing(networks: Sequence[Network] | None) -> list[_Instruction]:
+    """Drops what comes from elsewhere, else goes on behind its end."""
+    if networks is None:
+        return []
+    program: list[_Instruction] = [_DROP]
+    for network in reversed([ipaddress.IPv4Network(network) for network in networks]):
+        program = [
+            (_LOAD, 0, 0, _IPV4_SOURCE),
+            (_AND, 0, 0, int(network.netmask)),
+            (_JUMP_EQUAL, 0, 1, int(network.network_address)),
+            (_JUMP, 0, 0, len(program)),
+            *program,
+        ]
+    return program
+
+
+def _ruling(rules: Sequence[Rule]) -> list[_Instruction]:
+    """Two parts: marked packets are judged by their mark alone, all others by their source."""
+    if not rules:
+        return []
+    marked: list[_Instruction] = []
+    others: list[_Instruction] = []
+    for rule in rules:
+        drop = _dropping(rule.share)
+        for mark in sorted(rule.marks):
+            marked += [(_LOAD_BYTE, 0, 0, _IPV4_TOS), (_AND, 0, 0, TOS_MASK)]
+            marked += [(_JUMP_EQUAL, 0, len(drop), mark), *drop]
+        for network in ipaddress.collapse_addresses(rule.networks):
+            others += [(_LOAD, 0, 0, _IPV4_SOURCE), (_AND, 0, 0, int(network.netmask))]
+            others += [(_JUMP_EQUAL, 0, len(drop), int(network.network_address)), *drop]
+    head = [(_LOAD_BYTE, 0, 0, _IPV4_TOS), (_JUMP_IF_SET, 1, 0, MARKED)]
+    return [*head, (_JUMP, 0, 0, len(marked) + 1), *marked, _PASS, *others]
+
+
+def _dropping(share: float) -> list[_Instruction]:
+    threshold = round(share * 2**32)
+    if threshold > 0xFFFFFFFF:
+        return [_DROP]
+    return [(_LOAD, 0, 0, _RANDOM), (_JUMP_GREATER_EQUAL, 1, 0, threshold), _DROP]
 
 
 def drop_fraction(target: Filterable, probability: float) -> None:

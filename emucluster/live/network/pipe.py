@@ -1,31 +1,35 @@
 """One forwarded connection: two uvloop transports, each writing what the other reads.
 
 Once both are up, a leg's `data_received` *is* the other transport's `write`: no Python code of ours
-runs for a chunk. Bytes are counted, and idleness is seen, by asking the kernel (TCP_INFO).
+runs for a chunk, unless a fault of the link delays it. Bytes are counted, and idleness is seen, by
+asking the kernel (TCP_INFO).
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal, Protocol, cast
+from typing import Protocol, cast
 
-from emucluster.live.network import packet_filter
+from emucluster.live.network import marks, packet_filter
 from emucluster.live.network.flows import ClosedBy, Flow, How
+from emucluster.live.network.leg import Leg
+from emucluster.live.network.links import Links, Side, filter_by
+from emucluster.live.network.routes import Route
+from emucluster.live.network.shapes import Ends
 from emucluster.live.network.sockets import payload_received, read_tcp_info, reset_on_close
 
 _UNREAD_BYTES = 262144
 
-if TYPE_CHECKING:
-    from typing import Self
-
-WRITE_BUFFER_BYTES = 512 * 1024
-"""Above this much unsent data the other leg stops reading (uvloop reads up to 256 KB at once)."""
-
 
 class Owner(Protocol):
     """What a connection needs of the set that it belongs to."""
+
+    links: Links
+
+    @property
+    def silent(self) -> bool:
+        """Whether all sockets are to take nothing in."""
 
     @property
     def halted(self) -> bool:
@@ -41,61 +45,8 @@ class Owner(Protocol):
         """Nothing of the connection is left."""
 
 
-class Leg(asyncio.Protocol):
-    """One side of a connection."""
-
-    other: Self
-    data_received: Callable[[bytes], None]  # type: ignore[assignment]
-
-    def __init__(self, connection: Connection, side: Literal["client", "server"]) -> None:
-        self.connection = connection
-        self.side = side
-        self.transport: asyncio.Transport | None = None
-        self.full = False
-        self.fin = False
-        self.gone = False
-        self.early: list[bytes] = []
-        self.data_received = self.early.append
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)
-        self.transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
-        self.connection.made(self)
-
-    def write_what_it_reads(self, target: asyncio.Transport) -> None:
-        """From now on pass everything on to `target`, first what came too early."""
-        assert self.transport is not None
-        for chunk in self.early:
-            target.write(chunk)
-        self.early.clear()
-        self.data_received = target.write
-        self.transport.set_protocol(self)  # uvloop looks `data_received` up here, once
-
-    def pause_writing(self) -> None:
-        self.full = True
-        self.other.read_or_wait()
-
-    def resume_writing(self) -> None:
-        self.full = False
-        self.other.read_or_wait()
-
-    def read_or_wait(self) -> None:
-        """Read unless the other side is full or the host is halted."""
-        if self.transport is None or self.fin:
-            return
-        if self.other.full or self.connection.owner.halted:
-            self.transport.pause_reading()
-        else:
-            self.transport.resume_reading()
-
-    def eof_received(self) -> bool:
-        self.fin = True
-        self.connection.half_closed(self)
-        return True
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.gone = True
-        self.connection.lost(self, exc)
+def _vanish(_: bytes) -> None:
+    """What is sent to nobody."""
 
 
 class Connection:
@@ -117,7 +68,37 @@ class Connection:
         self._far: Leg | None = None
         self._first_fin: ClosedBy = ""
         self._answer = b""
+        self.packets = 1
+        """How many come one after the other before the destination is known: SYN, a header."""
+        self.forgotten = False
+        """Whether its peer has forgotten it, so that whoever still holds it is not told."""
+        self._resets_arrivals = False
+        self._near_ends: tuple[str, ...] = (flow.in_peer[0],)
+        self._far_ends: tuple[str, ...] = ()
         flow.meter = self._meter
+
+    # Whose it is
+
+    def speaks_for(self, address: str) -> None:
+        """Its client is the host's own, or a pod of it: one at `address`."""
+        self._near_ends = (address,)
+
+    def introduced(self, address: str) -> None:
+        """Its client is another host, which speaks for `address`."""
+        self._near_ends = (*self._near_ends, address)
+        self.packets += 1
+
+    def leads_to(self, route: Route) -> None:
+        """Where its far side is, or will be: whom it dials, and who is meant by that."""
+        via = route.destination if route.via is None else route.via.address
+        meant, _, _ = route.endpoint.partition(":")
+        self._far_ends = (via[0], meant or route.destination[0])
+
+    def ends(self, side: Side) -> Ends:
+        """Who stands on that side, as far as it is known by now."""
+        if side == "server":
+            return Ends(self._far_ends)
+        return Ends(self._near_ends, marks.read(self.client))
 
     async def pipe(
         self, server: socket.socket, *, early_in: bytes = b"", answer: bytes = b""
@@ -159,11 +140,13 @@ class Connection:
         assert far.transport is not None
         if self._answer:
             near.transport.write(self._answer)
-        far.write_what_it_reads(near.transport)
-        near.write_what_it_reads(far.transport)
+        if self.owner.links.active:
+            self.follow_links()
+        far.join()
+        near.join()
         if far.fin:
-            self.half_closed(far)
-        if self.owner.halted:
+            far.pass_fin()
+        if self.owner.halted or self.owner.links.active:
             # uvloop starts to read when this call returns.
             asyncio.get_running_loop().call_soon(self.update_reading)
 
@@ -171,9 +154,12 @@ class Connection:
         """One side sent FIN: pass it on; with the second FIN the connection is over."""
         self._first_fin = self._first_fin or leg.side
         target = leg.other.transport
+        if self._resets_arrivals:
+            self.give_up()
         if target is None or self.done:
             return
-        if leg.other.fin:
+        leg.fin_passed = True
+        if leg.other.fin_passed:
             self._end("fin", self._first_fin, "")
             assert leg.transport is not None
             leg.transport.close()
@@ -193,6 +179,8 @@ class Connection:
         for leg in (self._near, self._far):
             if leg is not None and not self.done:
                 leg.read_or_wait()
+                if leg.shaper is not None:
+                    leg.shaper.run()
 
     def reset(self, how: How, by: ClosedBy, reason: str) -> None:
         """RST to both sides, at once, whatever was on its way."""
@@ -247,6 +235,62 @@ class Connection:
             self.server.close()
         self.owner.forget(self)
 
+    # Faults
+
+    def follow_links(self) -> None:
+        """Take over what the links of both sides are like now."""
+        if self.forgotten or self.owner.silent:
+            return
+        links = self.owner.links
+        near, far = links.effect_on(self, "client"), links.effect_on(self, "server")
+        if self.client.fileno() >= 0:
+            filter_by(self.client, near)
+        if self.server is not None and self.server.fileno() >= 0:
+            filter_by(self.server, far)
+        if self._near is None or self._far is None or self.done:
+            return
+        truly = packet_filter.available()
+        for leg, here, beyond in ((self._near, near, far), (self._far, far, near)):
+            cut = here.cut and not truly
+            leg.follow(here, stalls=0.0 if truly else here.loss, blocked=cut or beyond.holds_sent)
+
+    def forgotten_by(self, side: Side) -> bool:
+        """The peer on `side` forgets the connection, and who holds it is not told.
+
+        The one gets RST; what the other sends vanishes. False: it is not established yet.
+        """
+        near, far = self._near, self._far
+        if near is None or far is None or near.transport is None or far.transport is None:
+            return False
+        lost, kept = (near, far) if side == "client" else (far, near)
+        self._end("fault", "us", "half-open")
+        self.forgotten = True
+        assert lost.transport is not None
+        assert kept.transport is not None
+        assert self.server is not None
+        reset_on_close(self.client if side == "client" else self.server)
+        lost.transport.abort()
+        kept.receive_by(_vanish)
+        kept.transport.resume_reading()
+        if packet_filter.available():
+            packet_filter.drop_all(self.server if side == "client" else self.client)
+        return True
+
+    def answer_with_reset(self) -> None:
+        """The peer can be reached again and knows nothing: what is sent to it is answered by RST.
+
+        Who sends nothing goes on believing.
+        """
+        for leg, sock in ((self._near, self.client), (self._far, self.server)):
+            if leg is None or leg.gone or sock is None:
+                continue
+            if leg.fin:
+                self.give_up()
+                return
+            packet_filter.clear(sock)
+            self._resets_arrivals = True
+            leg.receive_by(lambda _: self.give_up())
+
     def silence(self) -> None:
         """Let the kernel drop whatever still arrives for this connection."""
         for sock in (self.client, self.server):
@@ -256,6 +300,9 @@ class Connection:
     def _end(self, how: How, by: ClosedBy, reason: str) -> None:
         if not self.done:
             self.done = True
+            for leg in (self._near, self._far):
+                if leg is not None and leg.shaper is not None:
+                    leg.shaper.close()
             self.owner.ended(self, how, by, reason)
 
     def _forget_when_gone(self) -> None:

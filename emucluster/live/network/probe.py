@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Container
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from emucluster.live.network import http_head
-from emucluster.live.network.dialer import DialError, Refused, TimedOut, dial
+from emucluster.live.network import dialer, http_head
+from emucluster.live.network.dialer import DialError, Refused, TimedOut
 from emucluster.live.network.sockets import Address
 
 SUCCESS = range(200, 400)
@@ -26,7 +26,17 @@ class Verdict(NamedTuple):
     reason: str
 
 
-async def tcp(address: Address, *, source: str | None = None, timeout_s: float) -> Verdict:
+class Dial(Protocol):
+    """As `dialer.dial`; that of a host's `Links` is subject to its faults."""
+
+    async def __call__(
+        self, destination: Address, *, source: str | None = None, timeout_s: float
+    ) -> socket.socket: ...
+
+
+async def tcp(
+    address: Address, *, source: str | None = None, timeout_s: float, dial: Dial = dialer.dial
+) -> Verdict:
     """Passed if a connection can be made; it is closed at once."""
     try:
         sock = await dial(address, source=source, timeout_s=timeout_s)
@@ -44,6 +54,7 @@ async def http(
     source: str | None = None,
     timeout_s: float,
     expect: Container[int] = SUCCESS,
+    dial: Dial = dialer.dial,
 ) -> Verdict:
     """Passed if `GET path` is answered with a status in `expect`; redirects are not followed."""
     url = f"http://{address[0]}:{address[1]}{path}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -66,6 +67,14 @@ class Deny:
     """Not a cluster address: 403 from a gateway."""
 
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Of a gateway: decide after `delay_s`, as `decide` says then."""
+
+    delay_s: float
+    decide: Callable[[], GatewayDecision]
 
 
 Decision: TypeAlias = Route | Refuse | Drop

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
-from emucluster.live.network.dialer import DialError, Refused, TimedOut, Unreachable, dial
+from emucluster.live.network.dialer import DialError, Prepare, Refused, TimedOut, Unreachable, dial
 from emucluster.live.network.listener import BACKLOG, Listener
 from emucluster.live.network.routes import Drop, Refuse, Route
 from emucluster.live.network.sockets import Address
@@ -39,7 +39,9 @@ _HEADER_TIMEOUT_S = 10.0
 _READ_BYTES = 65536
 
 
-async def dial_through(route: Route, *, flow_id: str, now_s: float) -> socket.socket:
+async def dial_through(
+    route: Route, *, flow_id: str, now_s: float, prepare: Prepare | None = None
+) -> socket.socket:
     """A socket to `route.destination` through `route.via`, ready for payload.
 
     Raises Refused, TimedOut or Unreachable, as the far node's dialling ended.
@@ -48,7 +50,10 @@ async def dial_through(route: Route, *, flow_id: str, now_s: float) -> socket.so
     try:
         async with asyncio.timeout(route.dial_timeout_s):
             sock = await dial(
-                route.via.address, source=route.via.source, timeout_s=route.dial_timeout_s
+                route.via.address,
+                source=route.via.source,
+                timeout_s=route.dial_timeout_s,
+                prepare=prepare,
             )
             try:
                 await _introduce(sock, route, flow_id, now_s)
@@ -139,6 +144,7 @@ async def _serve(
         connection.reset("refused", "us", f"tunnel header: {error or 'none in time'}")
         return
     connection.flow.id = header.flow_id.hex()
+    connection.introduced(header.source[0])
     decision = resolve(Arrival(header.destination, header.source, header.service, header.hop))
     if isinstance(decision, Drop):
         connection.flow.service = decision.service or header.service

@@ -17,6 +17,7 @@ import grpc.aio
 from emucluster.core.errors import Gone
 from emucluster.core.kubelet.kubelet import ObjectEvent
 from emucluster.core.objects import Object, codec
+from emucluster.core.store import Key, key_of, relisted
 from emucluster.live.rpc.channel import credentials
 from emucluster.live.rpc.errors import translate
 from emucluster.live.rpc.pb import api_pb2, api_pb2_grpc
@@ -46,6 +47,7 @@ class Informer:
         on_event: OnEvent,
         on_listed: OnListed,
         rng: random.Random,
+        backoff_max_s: float = BACKOFF_MAX_S,
     ) -> None:
         self._stub = api_pb2_grpc.ApiStub(channel)
         self._metadata = credentials(token)
@@ -54,7 +56,8 @@ class Informer:
         self._on_event = on_event
         self._on_listed = on_listed
         self._rng = rng
-        self.objects: dict[tuple[str, str, str], Object] = {}
+        self._backoff_max_s = backoff_max_s
+        self.objects: dict[Key, Object] = {}
         self.version: int | None = None
         self.synced = asyncio.Event()
         self._backoff_s = BACKOFF_FIRST_S
@@ -103,13 +106,13 @@ class Informer:
                 if task is not None and task.cancelling():
                     raise
             await asyncio.sleep(self._backoff_s * self._rng.uniform(0.5, 1.5))
-            self._backoff_s = min(self._backoff_s * 2, BACKOFF_MAX_S)
+            self._backoff_s = min(self._backoff_s * 2, self._backoff_max_s)
 
     async def _stream(self) -> None:
         request = api_pb2.WatchRequest(kinds=self._kinds, node_name=self._node_name)
         if self.version is not None:
             request.after_version = self.version
-        fresh: dict[tuple[str, str, str], Object] | None = {} if self.version is None else None
+        fresh: dict[Key, Object] | None = {} if self.version is None else None
         call = self._call = self._stub.Watch(request, metadata=self._metadata)
         async for message in call:
             await self._running.wait()
@@ -118,11 +121,13 @@ class Informer:
             for event in message.events:
                 obj = codec.decode_json(event.json)
                 if fresh is not None:
-                    fresh[_key(obj)] = obj
+                    fresh[key_of(obj)] = obj
                 else:
                     self._take(event.type, obj)
             if message.state_done and fresh is not None:
-                self._replace_all(fresh)
+                for type_, obj in relisted(self.objects, fresh):
+                    self._take(type_, obj)
+                self._on_listed()
                 fresh = None
             if fresh is None and message.version:
                 self.version = message.version
@@ -130,23 +135,8 @@ class Informer:
                 self._backoff_s = BACKOFF_FIRST_S
                 self.synced.set()
 
-    def _replace_all(self, fresh: dict[tuple[str, str, str], Object]) -> None:
-        """Turn a new full state into the changes that lead to it."""
-        for key in [key for key in self.objects if key not in fresh]:
-            self._take("DELETED", self.objects[key])
-        for key, obj in fresh.items():
-            old = self.objects.get(key)
-            if old is None:
-                self._take("ADDED", obj)
-            elif old.metadata.uid != obj.metadata.uid:
-                self._take("DELETED", old)
-                self._take("ADDED", obj)
-            elif old.metadata.resource_version != obj.metadata.resource_version:
-                self._take("MODIFIED", obj)
-        self._on_listed()
-
     def _take(self, type_: ObjectEvent, obj: Object) -> None:
-        key = _key(obj)
+        key = key_of(obj)
         old = self.objects.get(key)
         if type_ == "DELETED":
             self.objects.pop(key, None)
@@ -156,7 +146,3 @@ class Informer:
             self._on_event(type_, obj, old)
         except Exception:
             log.exception("a change was not taken: %s %s", type_, key)
-
-
-def _key(obj: Object) -> tuple[str, str, str]:
-    return obj.kind, obj.metadata.namespace, obj.metadata.name

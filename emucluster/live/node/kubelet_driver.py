@@ -7,12 +7,14 @@ from typing import Any
 
 import grpc
 import grpc.aio
+import msgspec
 
-from emucluster.core.errors import ApiError, NotFound
+from emucluster.core.errors import ApiError, NotFound, Unreachable, from_status
 from emucluster.core.kubelet.commands import (
     ApiWrite,
     Command,
     FinishPodDeletion,
+    ReadinessBecame,
     RecordEvent,
     RegisterNode,
     RenewLease,
@@ -23,16 +25,28 @@ from emucluster.core.kubelet.events import KubeletEvent, WriteFailed, Wrote
 from emucluster.core.kubelet.kubelet import Kubelet, ObjectEvent
 from emucluster.core.objects import Node, Object, Pod, codec, replace
 from emucluster.live.clock import now_s, stamp
+from emucluster.live.metrics.kubelet import KubeletCounts
+from emucluster.live.node.gathering import Gathering
 from emucluster.live.rpc.channel import credentials
 from emucluster.live.rpc.errors import translate
 from emucluster.live.rpc.pb import api_pb2, api_pb2_grpc
 
 log = logging.getLogger("emucluster.kubelet")
 
+_encode = msgspec.json.Encoder().encode
+
 WRITE_TIMEOUT_S = 10.0
+DELETE_DEADLINE_S = 4.0
+"""Below that of who injects the fault for which a pod is deleted."""
 
 RunAction = Callable[[Any], None]
 """Carries out a command of the container runtime; its outcome comes back by `handle`."""
+
+Report = RecordEvent | WritePodStatus
+"""What a kubelet has most to say of, and says all together."""
+
+OnReadiness = Callable[[ReadinessBecame], None]
+"""Told what the kubelet holds of a pod's readiness, each time that it changes."""
 
 
 class KubeletDriver:
@@ -50,17 +64,22 @@ class KubeletDriver:
         *,
         node_name: str,
         run_action: RunAction,
+        on_readiness: OnReadiness = lambda change: None,
     ) -> None:
         self._kubelet = kubelet
         self._node_name = node_name
         self._stub = api_pb2_grpc.ApiStub(channel)
         self._metadata = credentials(token)
         self._run_action = run_action
+        self._on_readiness = on_readiness
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._reports: Gathering[Report] = Gathering(self._report, self._spawn)
         self._halted = True
         self._waiting: list[Callable[[], Sequence[Command]]] = []
         self._epoch = 0
+        self.counts = KubeletCounts()
+        self.on_reboot: Callable[[], None] = lambda: None
         self.registered = asyncio.Event()
         """Set once the API server has this Node."""
 
@@ -73,6 +92,7 @@ class KubeletDriver:
         """Stop feeding and sending; answers to what is under way are not taken either."""
         self._halted = True
         self._epoch += 1
+        self._reports.forget()
         self._cancel_timer()
 
     def go_on(self) -> None:
@@ -88,6 +108,8 @@ class KubeletDriver:
         """After loss of power: what waited is lost, containers are gone, pods start again."""
         self._halted = False
         self._waiting.clear()
+        self.counts.restarted()
+        self.on_reboot()
         self._perform(self._kubelet.reboot(now_s(), stamp()))
         self.wake()
 
@@ -98,19 +120,34 @@ class KubeletDriver:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    async def delete_by_force(self, namespace: str, name: str, uid: str) -> None:
+        """Delete a Pod in the API without a grace period. Raises EmuclusterError."""
+        try:
+            async with asyncio.timeout(DELETE_DEADLINE_S):
+                await self._send(FinishPodDeletion(namespace, name, uid))
+        except TimeoutError:
+            raise Unreachable("the control plane does not answer") from None
+        except grpc.aio.AioRpcError as error:
+            unreachable = Unreachable(f"the control plane does not answer: {error.details()}")
+            raise translate(error) or unreachable from error
+
     def take_pods(self, pods: Sequence[Pod]) -> None:
         """All pods of this node, as a watch begins with them."""
+        for pod in pods:
+            self.counts.seen(pod, now_s())
         self._feed(lambda: self._kubelet.handle_pod_list(pods, now_s(), stamp()))
 
     def take_object(self, type_: ObjectEvent, obj: Object) -> None:
         """A change seen by the informer."""
         if isinstance(obj, Pod):
+            self.counts.seen(obj, now_s())
             self._feed(lambda: self._kubelet.handle_pod(type_, obj, now_s(), stamp()))
         else:
             self._feed(lambda: self._kubelet.handle_object(type_, obj, now_s(), stamp()))
 
     def handle(self, event: KubeletEvent) -> None:
         """Something happened to a container, probe or hook."""
+        self.counts.heard(event, now_s())
         self._feed(lambda: self._kubelet.handle(event, now_s(), stamp()))
 
     def wake(self) -> None:
@@ -139,13 +176,17 @@ class KubeletDriver:
             self._timer = None
 
     def _perform(self, commands: Sequence[Command]) -> None:
-        notes = [command for command in commands if isinstance(command, RecordEvent)]
-        if notes:
-            self._spawn(self._record(notes))
         for command in commands:
             if isinstance(command, RecordEvent):
+                self._reports.put(command)
                 continue
-            if isinstance(command, ApiWrite):
+            if isinstance(command, ReadinessBecame):
+                self._on_readiness(command)
+                continue
+            self.counts.asked(command, now_s())
+            if isinstance(command, WritePodStatus):
+                self._reports.put(command)
+            elif isinstance(command, ApiWrite):
                 self._spawn(self._write(command))
             else:
                 self._run_action(command)
@@ -164,12 +205,9 @@ class KubeletDriver:
             if isinstance(command, RegisterNode):
                 self.registered.set()
         except grpc.aio.AioRpcError as error:
-            cause = translate(error)
-            event = WriteFailed(
-                command, str(cause or error.details() or error.code()), isinstance(cause, NotFound)
-            )
+            event = _failed(command, translate(error) or error)
         except ApiError as error:
-            event = WriteFailed(command, str(error), isinstance(error, NotFound))
+            event = _failed(command, error)
         if epoch == self._epoch:
             self.handle(event)
 
@@ -178,8 +216,6 @@ class KubeletDriver:
             case RenewLease(node_name=name, lease_duration_s=duration_s):
                 request = api_pb2.HeartbeatRequest(node_name=name, lease_duration_s=duration_s)
                 await self._call(self._stub.Heartbeat, request)
-            case WritePodStatus():
-                await self._write_pod_status(command)
             case WriteNodeStatus(node=node):
                 await self._write_node_status(node)
             case RegisterNode(node=node):
@@ -190,24 +226,13 @@ class KubeletDriver:
                 )
                 await self._call(self._stub.Delete, deletion)
 
-    async def _write_pod_status(self, command: WritePodStatus) -> None:
-        ref = api_pb2.ObjectRef(kind="Pod", namespace=command.namespace, name=command.name)
-        pod = codec.decode_json((await self._call(self._stub.Get, ref)).json)
-        if not isinstance(pod, Pod) or pod.metadata.uid != command.uid:
-            raise NotFound.of("pods", command.name)
-        status = replace(command.status, conditions=_merged(pod, command))
-        await self._update_status(replace(pod, status=status))
-
     async def _write_node_status(self, node: Node) -> None:
         ref = api_pb2.ObjectRef(kind="Node", name=node.metadata.name)
         current = codec.decode_json((await self._call(self._stub.Get, ref)).json)
         assert isinstance(current, Node)
-        await self._update_status(replace(current, status=node.status))
-
-    async def _update_status(self, obj: Object) -> None:
-        """Optimistic; a conflict is retried by the kubelet, on fresh data."""
-        request = api_pb2.WriteRequest(json=codec.encode_json(obj))
-        await self._call(self._stub.UpdateStatus, request)
+        # Optimistic; a conflict is retried by the kubelet, on fresh data.
+        changed = codec.encode_json(replace(current, status=node.status))
+        await self._call(self._stub.UpdateStatus, api_pb2.WriteRequest(json=changed))
 
     async def _register(self, node: Node) -> None:
         try:
@@ -219,34 +244,61 @@ class KubeletDriver:
                 raise
             await self._write_node_status(node)
 
-    async def _record(self, notes: Sequence[RecordEvent]) -> None:
-        request = api_pb2.RecordRequest(
-            notes=[
-                api_pb2.EventNote(
-                    kind=note.kind,
-                    namespace=note.namespace,
-                    name=note.name,
-                    uid=note.uid,
-                    type=note.type,
-                    reason=note.reason,
-                    message=note.message,
-                    component="kubelet",
-                    host=self._node_name,
-                )
-                for note in notes
-            ]
+    async def _report(self, said: Sequence[Report]) -> None:
+        """Everything in one call. What fails for a status fails for it alone."""
+        epoch = self._epoch
+        notes = [each for each in said if isinstance(each, RecordEvent)]
+        statuses = [each for each in said if isinstance(each, WritePodStatus)]
+        request = api_pb2.ReportRequest(
+            notes=[_note(each, self._node_name) for each in notes],
+            statuses=[_status(each) for each in statuses],
         )
+        events: list[KubeletEvent]
         try:
-            await self._call(self._stub.Record, request)
+            refusals = (await self._call(self._stub.Report, request)).refusals
+            events = [
+                _failed(each, from_status(refusal)) if refusal else Wrote(each)
+                for each, refusal in zip(statuses, refusals, strict=True)
+            ]
         except grpc.aio.AioRpcError as error:
-            log.info("events lost: %s", error.code())
+            if notes:
+                log.info("events lost: %s", error.code())
+            events = [_failed(each, translate(error) or error) for each in statuses]
+        for event in events:
+            if epoch == self._epoch:
+                self.handle(event)
 
     async def _call(self, method: Any, request: Any) -> Any:
         return await method(request, metadata=self._metadata, timeout=WRITE_TIMEOUT_S)
 
 
-def _merged(pod: Pod, command: WritePodStatus) -> Any:
-    """Conditions of others (such as DisruptionTarget) stay; the kubelet's own are replaced."""
-    own = {condition.type for condition in command.status.conditions}
-    kept = tuple(c for c in pod.status.conditions if c.type not in own) if pod.status else ()
-    return (*command.status.conditions, *kept)
+def _failed(command: ApiWrite, error: Exception) -> WriteFailed:
+    """The write that did not come about, in the words of whoever refused it."""
+    text = str(error)
+    if isinstance(error, grpc.aio.AioRpcError):
+        text = error.details() or str(error.code())
+    return WriteFailed(command, text, isinstance(error, NotFound))
+
+
+def _note(note: RecordEvent, node_name: str) -> api_pb2.EventNote:
+    return api_pb2.EventNote(
+        kind=note.kind,
+        namespace=note.namespace,
+        name=note.name,
+        uid=note.uid,
+        type=note.type,
+        reason=note.reason,
+        message=note.message,
+        component="kubelet",
+        host=node_name,
+        field_path=note.field_path,
+    )
+
+
+def _status(command: WritePodStatus) -> api_pb2.PodStatusWrite:
+    return api_pb2.PodStatusWrite(
+        namespace=command.namespace,
+        name=command.name,
+        uid=command.uid,
+        json=_encode(command.status),
+    )

@@ -7,12 +7,13 @@ node, so that none of them can give the node's death away.
 
 import logging
 import random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from emucluster.core.addresses import (
+    AGENT_PORT,
     DNS_PORT,
     GATEWAY_PORT,
     TUNNEL_PORT,
@@ -21,9 +22,8 @@ from emucluster.core.addresses import (
 )
 from emucluster.core.dns.records import DnsView
 from emucluster.core.durations import Speed
-from emucluster.core.errors import EmuclusterError
-from emucluster.core.faults import FaultLease, parse_target
 from emucluster.core.kubelet.commands import RuntimeCommand, StartContainer, StopPod
+from emucluster.core.kubelet.events import RuntimeEvent
 from emucluster.core.kubelet.kubelet import Kubelet, ObjectEvent
 from emucluster.core.kubelet.settings import KubeletSettings
 from emucluster.core.kubeproxy.choose import NodeProxy
@@ -32,27 +32,36 @@ from emucluster.core.objects import Node, Object, Pod
 from emucluster.core.routing.node_routing import Caller
 from emucluster.live.clock import now_s, stamp
 from emucluster.live.dns_server import DnsServer
-from emucluster.live.network import gateway, tunnel
+from emucluster.live.metrics.kube_proxy import ProxyCounts
+from emucluster.live.metrics.node import serve_node
+from emucluster.live.network import tunnel
 from emucluster.live.network.forwarder import Forwarding
-from emucluster.live.network.listener import Listener
-from emucluster.live.network.routes import Decision, Drop, GatewayDecision, Refuse, Route
+from emucluster.live.network.link_faults import LinkFaults
+from emucluster.live.network.looking import Looker
+from emucluster.live.network.routes import Decision, GatewayDecision, Later, Refuse, Route
 from emucluster.live.network.sockets import Address
 from emucluster.live.node import annotations
 from emucluster.live.node.announcer import Announcer
+from emucluster.live.node.cpu_hog import CpuHog
+from emucluster.live.node.dns_faults import DnsFaults
+from emucluster.live.node.feed import Feed
+from emucluster.live.node.gateways import Gateways
 from emucluster.live.node.informer import Informer
 from emucluster.live.node.kubelet_driver import KubeletDriver
-from emucluster.live.node.pod_logs import stream_logs
+from emucluster.live.node.node_faults import NodeFaults
+from emucluster.live.node.observing import NodeObserver
+from emucluster.live.node.pod_faults import PodFaults
+from emucluster.live.node.power import Power
+from emucluster.live.node.proxy_faults import ProxyFaults
 from emucluster.live.node.published_ports import PublishedPorts
 from emucluster.live.node.routing import Routing
 from emucluster.live.node.service_ports import ServicePorts
+from emucluster.live.node.uplink import Uplink
 from emucluster.live.pods.runtime import PodRuntime
-from emucluster.live.rpc.channel import connect_aio
 
 log = logging.getLogger("emucluster.node")
 
-KINDS = ("ConfigMap", "EndpointSlice", "Node", "Pod", "Service")
-
-Power = Literal["running", "silent", "frozen", "crashed"]
+KINDS = ("ConfigMap", "EndpointSlice", "Node", "Pod", "Secret", "Service")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +96,11 @@ class Machine:
 
     def __init__(self, config: NodeConfig, runtime: PodRuntime) -> None:
         self.config = config
-        self.power: Power = "running"
-        self.mechanism = ""
         self.forwarding = Forwarding(config.name)
         self._runtime = runtime
         rng = random.Random()
         self._table = RouteTable()
+        self.proxy_counts = ProxyCounts()
         self._proxy = NodeProxy(config.name, self._table, mode=config.kube_proxy_mode, rng=rng)
         self._dns = DnsView(outside=config.outside)
         self._dns_server = DnsServer(self._dns, config.address, DNS_PORT)
@@ -109,20 +117,30 @@ class Machine:
             outside=config.outside,
             rng=rng,
             machine_address=config.machine_address,
+            api=config.api.rpartition(":")[0],
         )
-        self._channel = connect_aio(config.api)
-        self._announcer = Announcer(self._channel, config.token, config.name, rng=rng)
+        self._uplink = Uplink(
+            self.forwarding,
+            config.api,
+            address=node_gateway(config.address, config.pod_cidr),
+            source_to=self.routing.source_to,
+            speed=config.speed,
+        )
+        channel = self._uplink.channel
+        self._announcer = Announcer(channel, config.token, config.name, rng=rng)
         self._kubelet = Kubelet(config.name, _kubelet_settings(config), rng=rng)
         self.kubelet = KubeletDriver(
             self._kubelet,
-            self._channel,
+            channel,
             config.token,
             node_name=config.name,
             run_action=self._run_action,
+            on_readiness=lambda change: self.observer.take_readiness(change),
         )
-        runtime.on_event = self.kubelet.handle
+        self.kubelet.on_reboot = self.proxy_counts.restarted
+        runtime.on_event = self._take_event
         self.informer = Informer(
-            self._channel,
+            channel,
             config.token,
             KINDS,
             node_name=config.name,
@@ -130,14 +148,49 @@ class Machine:
             on_listed=self._listed,
             rng=rng,
         )
-        self._gateways: dict[str, Listener] = {}
-        self._pod_names: dict[tuple[str, str], str] = {}
+        self._gateways = Gateways(self.forwarding, runtime, self._connect)
+        self.power = Power(
+            kubelet=self.kubelet,
+            informer=self.informer,
+            announcer=self._announcer,
+            dns_server=self._dns_server,
+            forwarding=self.forwarding,
+            runtime=runtime,
+        )
+        self.observer = NodeObserver(
+            node=config.name,
+            zone=config.zone,
+            runtime=runtime,
+            proxy=self._proxy,
+            dns=lambda: self._dns_server.view,
+            power=lambda: self.power.state,
+        )
+        self.power.on_change = self.observer.take_power
+        self._proxy_feed = Feed(self._tell_proxy)
+        self._dns_feed = Feed(self._dns.handle)
+        self._dns_faults = DnsFaults(self._dns, self._dns_server, self._dns_feed)
+        self.faults = NodeFaults(
+            config.name,
+            runtime,
+            power=self.power,
+            cpu_hog=CpuHog(config.packing, lambda: self.power.state == "running"),
+            links=LinkFaults(self.forwarding, pod_address=self._pod_address),
+            pods=PodFaults(
+                runtime,
+                self._pod_at,
+                delete=self.kubelet.delete_by_force,
+                perform=self._carry_out,
+            ),
+            proxy=ProxyFaults(self._proxy_feed, self._stop_proxy),
+            dns=self._dns_faults,
+        )
 
     async def start(self) -> None:
         """Open the node's own ports, follow the API server, and begin to work."""
         config = self.config
         await self._runtime.start()
         await self._dns_server.start()
+        self.forwarding.links.also(self._dns_server.sockets())
         self.ports = ServicePorts(
             self.forwarding,
             config.address,
@@ -145,9 +198,18 @@ class Machine:
             self.routing,
             published=self._published_ports() if config.publish else None,
         )
+        self.metrics = serve_node(
+            self.forwarding,
+            config.machine_address if config.publish else config.address,
+            published=config.publish,
+            proxy=self._proxy,
+            proxy_counts=self.proxy_counts,
+            kubelet_counts=self.kubelet.counts,
+            pods=self._runtime.describe,
+        )
         self._open_tunnels()
         node_ip = node_gateway(config.address, config.pod_cidr)
-        self._open_gateway(Caller("node", node_ip, "default"))
+        self._gateways.open(Caller("node", node_ip, "default"))
         self._announcer.start()
         self.informer.start()
         self.kubelet.start()
@@ -171,7 +233,7 @@ class Machine:
             self.forwarding,
             ip,
             int(port),
-            lambda arrival: self.routing.tunnelled(arrival.destination, arrival.source),
+            self._tunnelled,
             token=token,
         )
         if listener.port != TUNNEL_PORT:
@@ -188,144 +250,101 @@ class Machine:
             place = f"{config.machine_address}:{door.port}"
             self._announcer.announce(annotations.GATEWAYS, place)
 
+    def _tunnelled(self, arrival: tunnel.Arrival) -> Decision:
+        """For a pod, or for the node's own Agent: by that others see whether this node answers."""
+        if arrival.destination == (self.config.address, AGENT_PORT):
+            return Route(arrival.destination, source=self.config.address)
+        return self.routing.tunnelled(arrival.destination, arrival.source)
+
+    def looker(self) -> Looker:
+        """Looks at other machines from this one."""
+        config = self.config
+        gateway_at = (node_gateway(config.address, config.pod_cidr), GATEWAY_PORT)
+        return Looker(
+            self.forwarding.links.dial,
+            config.address,
+            elsewhere=config.machine_address,
+            gateway=gateway_at,
+            token=config.token,
+        )
+
     def _to_gateway(self, destination: Address) -> Decision:
-        if destination[0] in self._gateways and destination[1] == GATEWAY_PORT:
+        if self._gateways.is_at(destination):
             return Route(destination, source=self._pod_gateway_ip)
         return Refuse(f"no gateway at {destination[0]}:{destination[1]}")
 
-    def logs(
-        self,
-        namespace: str,
-        pod: str,
-        *,
-        container: str,
-        tail: int | None,
-        previous: bool,
-        follow: bool,
-    ) -> AsyncIterator[bytes]:
-        """See `stream_logs`."""
-        return stream_logs(
-            self._runtime.logs,
-            namespace,
-            pod,
-            container=container,
-            tail=tail,
-            previous=previous,
-            follow=follow,
-        )
-
     async def stop(self, grace_s: float) -> None:
         """End pods, then everything else."""
+        await self.faults.stop()
         await self.informer.stop()
         await self._announcer.stop()
         await self.kubelet.stop()
         await self._runtime.stop(grace_s)
         await self._dns_server.close()
+        await self._uplink.close()
         await self.forwarding.aclose()
-        await self._channel.close()
 
     def describe(self) -> dict[str, Any]:
         """The node as it is: power, ports, pods and what it has heard of the API server."""
         return {
-            "state": self.power,
-            "mechanism": self.mechanism,
+            "state": self.power.state,
+            "mechanism": self.power.mechanism,
             "version": self.informer.version,
             "synced": self.informer.synced.is_set(),
             "node_ports": self.ports.open_ports,
-            "gateways": sorted(self._gateways),
+            "gateways": self._gateways.addresses,
+            "health_checks": self.forwarding.checked.times(),
             "pods": self._runtime.describe(),
         }
 
-    # --- faults
-
-    async def break_(self, lease: FaultLease) -> str:
-        """Put a fault on the node or one of its pods into effect; the mechanism is returned."""
-        target = parse_target(lease.target)
-        if target.kind == "pod":
-            return await self._break_pod(lease, target.namespace, target.name)
-        self.kubelet.halt()
-        self.informer.pause()
-        self._announcer.halt(True)
-        self._dns_server.set_mode("silent")
-        match lease.kind:
-            case "power-off":
-                self.power = "silent"
-                self.mechanism = self.forwarding.silence()
-                await self._runtime.freeze_all()
-            case "freeze":
-                self.power = "frozen"
-                self.mechanism = "process stopped serving"
-                self.forwarding.freeze()
-                await self._runtime.freeze_all()
-            case _:
-                self.power = "crashed"
-                self.mechanism = "sockets reset"
-                self.forwarding.close_all_with_reset()
-                await self._runtime.kill_all()
-        return self.mechanism
-
-    async def mend(self, lease: FaultLease) -> None:
-        """Lift a fault: a frozen node goes on, a silent or crashed one boots."""
-        target = parse_target(lease.target)
-        if target.kind == "pod":
-            await self._mend_pod(lease, target.namespace, target.name)
-            return
-        was, self.power, self.mechanism = self.power, "running", ""
-        self._announcer.halt(False)
-        if was == "frozen":
-            await self._runtime.thaw_all()
-            self.forwarding.resume()
-            self._dns_server.set_mode("open")
-            self.informer.resume(reconnect=False)
-            self.kubelet.go_on()
-            return
-        await self._runtime.kill_all()
-        self.forwarding.resume()
-        self._dns_server.set_mode("open")
-        self.informer.resume(reconnect=True)
-        self.kubelet.reboot()
-
-    async def _break_pod(self, lease: FaultLease, namespace: str, name: str) -> str:
-        uid = self._pod_uid(namespace, name)
-        if self.power != "running":
-            raise EmuclusterError(f"{self.config.name} is {self.power}; its pods cannot be reached")
-        if lease.kind == "crash":
-            return await self._runtime.crash(uid)
-        return await self._runtime.freeze(uid)
-
-    async def _mend_pod(self, lease: FaultLease, namespace: str, name: str) -> None:
-        if lease.kind == "freeze" and (namespace, name) in self._pod_names:
-            await self._runtime.thaw(self._pod_names[namespace, name])
-
-    def _pod_uid(self, namespace: str, name: str) -> str:
-        uid = self._pod_names.get((namespace, name))
-        if uid is None:
-            raise EmuclusterError(f'pod "{namespace}/{name}" does not run on {self.config.name}')
-        return uid
+    def _pod_address(self, namespace: str, name: str) -> str | None:
+        pod = self._pod_at(namespace, name)
+        return self._runtime.ip_of(pod.metadata.uid) if pod is not None else None
 
     # --- what drives it
 
-    def _take(self, type_: ObjectEvent, obj: Object, _old: Object | None) -> None:
+    def _take_event(self, event: RuntimeEvent) -> None:
+        self.faults.take_event(event)
+        self.kubelet.handle(event)
+
+    def _take(self, type_: ObjectEvent, obj: Object, old: Object | None) -> None:
         """One change of the cluster, to all who care."""
+        self.observer.before(obj)
+        self._act(type_, obj)
+        self.observer.after(type_, obj, old)
+
+    def _act(self, type_: ObjectEvent, obj: Object) -> None:
         if isinstance(obj, Pod):
             meta = obj.metadata
-            self._pod_names.pop((meta.namespace, meta.name), None)
             if type_ == "DELETED":
                 self._runtime.forget_logs(meta.namespace, meta.name, meta.uid)
-            else:
-                self._pod_names[meta.namespace, meta.name] = meta.uid
+                self.faults.take_deleted(meta.namespace, meta.name)
             if self.informer.version is not None:  # else it comes with the list
                 self.kubelet.take_object(type_, obj)
             return
-        self._proxy.health.queued(now_s=now_s())
-        self._table.handle(type_, obj)
-        self._dns.handle(type_, obj)
         self.routing.take_object(type_, obj)
+        self._proxy_feed.take(type_, obj)
+        self._dns_feed.take(type_, obj)
         if isinstance(obj, Node) and type_ != "DELETED":
             self._announcer.take(obj)
+        self.kubelet.take_object(type_, obj)
+
+    def _tell_proxy(self, type_: ObjectEvent, obj: Object) -> None:
+        arrived_s = now_s()
+        self._proxy.health.queued(now_s=arrived_s)
+        self._table.handle(type_, obj)
         self.ports.sync()
         self._proxy.health.updated(stamp=stamp())
-        self.kubelet.take_object(type_, obj)
+        self.proxy_counts.synced(obj, now_s() - arrived_s)
+
+    def _stop_proxy(self, stopped: bool) -> None:
+        self._proxy.stopped = stopped
+        self.ports.stop(stopped)
+        self.metrics.stop_proxy(stopped)
+
+    def _pod_at(self, namespace: str, name: str) -> Pod | None:
+        pod = self.informer.objects.get(("Pod", namespace, name))
+        return pod if isinstance(pod, Pod) else None
 
     def _listed(self) -> None:
         """The whole state is known: what is not in it is gone."""
@@ -333,36 +352,20 @@ class Machine:
         self.kubelet.take_pods(pods)
 
     def _run_action(self, command: RuntimeCommand) -> None:
+        if not self.faults.holds(command):
+            self._carry_out(command)
+
+    def _carry_out(self, command: RuntimeCommand) -> None:
         if isinstance(command, StartContainer):
-            if command.pod.ip not in self._gateways:
-                caller = Caller("pod", command.pod.ip, command.pod.namespace)
-                self._open_gateway(caller, pod=command.pod.name)
+            caller = Caller("pod", command.pod.ip, command.pod.namespace)
+            self._gateways.open(caller, pod=command.pod.name)
         elif isinstance(command, StopPod):
-            self._close_gateway(self._runtime.ip_of(command.pod_uid))
+            self._gateways.close(self._runtime.ip_of(command.pod_uid))
         self._runtime.perform(command)
 
-    def _open_gateway(self, caller: Caller, pod: str = "") -> None:
-        """Serve the gateway of the node itself, or of a pod with this name as long as it lives."""
-
-        def on_connect(host: str, port: int, _client: Address) -> GatewayDecision:
-            condition = self._runtime.condition_of(caller.ip) if pod else "running"
-            if condition == "frozen":
-                return Drop(f"pod {pod} is frozen")
-            if condition == "stopped":
-                return Refuse(f"pod {pod} is not running")
-            return self.routing.connect(caller, host, port)
-
-        try:
-            self._gateways[caller.ip] = gateway.listen(
-                self.forwarding, caller.ip, GATEWAY_PORT, on_connect, hop="pod-ip"
-            )
-        except OSError as error:
-            log.error("gateway of %s cannot be opened: %s", caller.ip, error)
-
-    def _close_gateway(self, ip: str | None) -> None:
-        listener = self._gateways.pop(ip or "", None)
-        if listener is not None:
-            self.forwarding.close_listener(listener)
+    def _connect(self, caller: Caller, host: str, port: int) -> GatewayDecision | Later:
+        """A connection that somebody inside opens by a gateway."""
+        return self._dns_faults.looked_up(host, lambda: self.routing.connect(caller, host, port))
 
 
 def _kubelet_settings(config: NodeConfig) -> KubeletSettings:

@@ -7,12 +7,11 @@ and the node announces them (see `annotations`).
 import logging
 import socket
 from collections.abc import Callable, Mapping
-from typing import Literal
 
 from emucluster.live.network import healthz
 from emucluster.live.network.forwarder import Forwarding, OnAccept
 from emucluster.live.network.healthz import OnCheck
-from emucluster.live.network.listener import Listener
+from emucluster.live.network.listener import Listener, Mode
 from emucluster.live.network.sockets import Address
 
 log = logging.getLogger("emucluster.published_ports")
@@ -38,10 +37,8 @@ class PublishedPorts:
         self._announce = announce
         self._listeners: dict[int, Listener] = {}
 
-    def node_port(
-        self, port: int, decide: OnAccept, *, service: str, mode: Literal["open", "refuse", "drop"]
-    ) -> None:
-        """Publish a nodePort, or change how it answers. `decide` is asked as if it were dialled."""
+    def node_port(self, port: int, decide: OnAccept, *, service: str) -> None:
+        """Publish a nodePort. `decide` is asked as if it were dialled."""
         if port not in self._listeners:
             local = (self._node_address, port)
 
@@ -55,12 +52,16 @@ class PublishedPorts:
 
             listener = Listener(self._machine_address, 0, accepted)
             self._add(port, self._forwarding.add_listener(listener))
-        self._listeners[port].set_mode(mode)
 
     def health(self, port: int, check: OnCheck) -> None:
         """Publish a port that answers health checks."""
         if port not in self._listeners:
             self._add(port, healthz.listen(self._forwarding, self._machine_address, 0, check))
+
+    def set_mode(self, port: int, mode: Mode) -> None:
+        """Change how a published port answers."""
+        if port in self._listeners:
+            self._listeners[port].set_mode(mode)
 
     def close(self, port: int) -> None:
         """Publish it no longer."""

@@ -60,6 +60,7 @@ class Routing:
         outside: Mapping[str, str],
         rng: random.Random,
         machine_address: str = "",
+        api: str = "",
     ) -> None:
         self._decide = NodeRouting(
             name=node_name,
@@ -70,6 +71,7 @@ class Routing:
             dns=dns,
             outside={name: _address(at) for name, at in outside.items()},
             rng=rng,
+            api=api,
         )
         self._address = address
         self._masquerade_ip = masquerade_ip
@@ -109,7 +111,7 @@ class Routing:
                 at = self._peers[decided.node].published.get(
                     decided.port, (decided.ip, decided.port)
                 )
-                return Route(at, source=self._source_to(at[0]), hop="pod-ip")
+                return Route(at, source=self.source_to(at[0]), hop="pod-ip")
             case decision.ToDns():
                 return Route((self._address, DNS_PORT), service="kube-system/kube-dns")
             case decision.ToOutside():
@@ -123,6 +125,15 @@ class Routing:
         match decided:
             case decision.ToPod():
                 return self._to_pod(decided)
+            case decision.ToApi():
+                return Route(
+                    (decided.ip, decided.port),
+                    source=self.source_to(decided.ip),
+                    hop=decided.hop,
+                    service=decided.service,
+                    endpoint=f"{decided.ip}:{decided.port}",
+                    cluster_ip=decided.cluster_ip,
+                )
             case decision.Refuse():
                 return Refuse(decided.reason, decided.service, decided.hop)
             case decision.Drop():
@@ -142,7 +153,7 @@ class Routing:
             port = real
         else:
             tunnel = self._peers[pod.node].tunnel
-            via = Tunnel(tunnel, self._token, source=self._source_to(tunnel[0]))
+            via = Tunnel(tunnel, self._token, source=self.source_to(tunnel[0]))
         return Route(
             (pod.ip, port),
             source=source,
@@ -153,7 +164,7 @@ class Routing:
             cluster_ip=pod.cluster_ip,
         )
 
-    def _source_to(self, ip: str) -> str:
+    def source_to(self, ip: str) -> str:
         """Whence this node itself dials `ip`."""
         if self._machine_address and not ip.startswith("127."):
             return self._machine_address

@@ -10,7 +10,7 @@ from emucluster.live.clock import now_s, stamp
 from emucluster.live.network import healthz
 from emucluster.live.network.forwarder import Forwarding
 from emucluster.live.network.healthz import Answer
-from emucluster.live.network.listener import Listener
+from emucluster.live.network.listener import Listener, Mode
 from emucluster.live.node.published_ports import PublishedPorts
 from emucluster.live.node.routing import Routing
 
@@ -39,8 +39,12 @@ class ServicePorts:
         self._routing = routing
         self._node_ports: dict[int, Listener] = {}
         self._health_ports: dict[int, Listener] = {}
+        self._modes: dict[int, Mode] = {}
+        self._stopped = False
         self._published = published
-        healthz.listen(forwarding, address, HEALTHZ_PORT, self._healthz)
+        self._health_ports[HEALTHZ_PORT] = healthz.listen(
+            forwarding, address, HEALTHZ_PORT, self._healthz
+        )
         if published is not None:
             published.health(HEALTHZ_PORT, self._healthz)
 
@@ -57,10 +61,24 @@ class ServicePorts:
         """NodePorts that answer, for `describe`."""
         return sorted(p for p, listener in self._node_ports.items() if listener.mode == "open")
 
+    def stop(self, stopped: bool) -> None:
+        """Answer at no port, nodePorts and health checks alike; or go on as kube-proxy wants it."""
+        self._stopped = stopped
+        for port in (*self._node_ports, *self._health_ports):
+            self._set_mode(port)
+
+    def _set_mode(self, port: int) -> None:
+        mode = "drop" if self._stopped else self._modes.get(port, "open")
+        listener = self._node_ports.get(port) or self._health_ports[port]
+        listener.set_mode(mode)
+        if self._published is not None:
+            self._published.set_mode(port, mode)
+
     def _close(self, port: int) -> None:
         for ports in (self._node_ports, self._health_ports):
             if port in ports:
                 self._forwarding.close_listener(ports.pop(port))
+        self._modes.pop(port, None)
         if self._published is not None:
             self._published.close(port)
 
@@ -69,6 +87,7 @@ class ServicePorts:
             if wanted.mode == "health":
                 if port not in self._health_ports:
                     self._health_ports[port] = self._listen_health(port)
+                    self._set_mode(port)
                 return
             if port not in self._node_ports:
                 self._node_ports[port] = self._forwarding.listen(
@@ -78,14 +97,12 @@ class ServicePorts:
                     hop="node-port",
                     service=str(wanted.service.service),
                 )
-            self._node_ports[port].set_mode(wanted.mode)
             if self._published is not None:
                 self._published.node_port(
-                    port,
-                    self._routing.node_port,
-                    service=str(wanted.service.service),
-                    mode=wanted.mode,
+                    port, self._routing.node_port, service=str(wanted.service.service)
                 )
+            self._modes[port] = wanted.mode
+            self._set_mode(port)
         except OSError as error:
             log.error("port %d cannot be opened: %s", port, error)
 
@@ -98,10 +115,15 @@ class ServicePorts:
             self._published.health(port, check)
         return healthz.listen(self._forwarding, self._address, port, check)
 
-    def _healthz(self, path: str) -> Answer:
-        if path.startswith("/livez"):
-            return _http(self._proxy.livez(now_s(), stamp()))
-        return _http(self._proxy.healthz(now_s(), stamp()))
+    def _healthz(self, target: str) -> Answer:
+        """As Go's ServeMux has it: these two paths and no other (pkg/proxy/healthcheck)."""
+        match target.partition("?")[0]:
+            case "/healthz":
+                return _http(self._proxy.healthz(now_s(), stamp()))
+            case "/livez":
+                return _http(self._proxy.livez(now_s(), stamp()))
+            case _:
+                return Answer(404, {"content-type": "text/plain"}, b"404 page not found\n")
 
 
 def _http(answer: HttpAnswer) -> Answer:

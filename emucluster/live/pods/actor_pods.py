@@ -4,17 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import signal
 import threading
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from emucluster.core.errors import EmuclusterError
 from emucluster.core.kubelet.commands import SignalContainer
-from emucluster.live.pods.leash import Bye, Exited, LeashServer, SignalTo, Start, Started, Tether
+from emucluster.live.pods.leash import (
+    Bye,
+    CallsCounted,
+    CountCalls,
+    FaultsTaken,
+    FromPod,
+    LeashServer,
+    SignalTo,
+    Start,
+    Started,
+    TakeFaults,
+    Tether,
+)
 from emucluster.live.pods.mark import end_marked, mark_of
 from emucluster.live.pods.runtime import Inside, PodRuntime, RunningContainer, RunningPod
 from emucluster.live.pods.workload import KILLED, Exit
@@ -22,6 +35,10 @@ from emucluster.live.pods.workload import KILLED, Exit
 PROCESS_DEADLINE_S = 60.0
 """For a new process to connect; a busy machine makes a hundred of them in half a minute."""
 KILL_FALLBACK_S = 2.0
+COUNT_DEADLINE_S = 0.25
+"""For a pod's process to tell its calls; one that takes longer is stopped, or too busy."""
+FAULTS_DEADLINE_S = 4.0
+"""For a pod's process to take its faults; below the deadline of who asks for them."""
 
 Spawn = Callable[[dict[str, Any]], tuple[object, Awaitable[Any]]]
 """Makes a pod's process from its config: a handle that keeps it alive, and what ends its start."""
@@ -34,6 +51,10 @@ class PodHost:
     tether: Tether
     handle: object = None
     gone: bool = False
+    taken: int = 0
+    """Number of the last faults that it has in force."""
+    took: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set whenever that changes, and when the process has gone."""
 
 
 class ActorPods(PodRuntime):
@@ -46,6 +67,8 @@ class ActorPods(PodRuntime):
         self._spawn_process = spawn
         self._leash = LeashServer()
         self._hosts: dict[str, PodHost] = {}
+        self._counting: dict[int, asyncio.Future[dict[str, int]]] = {}
+        self._numbers = itertools.count(1)
 
     async def start(self) -> None:
         await super().start()
@@ -79,6 +102,39 @@ class ActorPods(PodRuntime):
             pod.frozen = False
             self._signal_processes(pod_uid, signal.SIGCONT)
 
+    async def renew_answers(self, pod_uid: str) -> None:
+        pod, host = self._pods.get(pod_uid), self._hosts.get(pod_uid)
+        if pod is None or host is None or not host.tether.pid:
+            return  # a process that is still being made gets them with its first container
+        number = next(self._numbers)
+        host.tether.send(TakeFaults(number, self.faults.answers(pod.identity)))
+        try:
+            async with asyncio.timeout(FAULTS_DEADLINE_S):
+                # A stopped process takes them as soon as it goes on.
+                while host.taken < number and not (host.gone or pod.frozen):
+                    host.took.clear()
+                    await host.took.wait()
+        except TimeoutError:
+            raise EmuclusterError(
+                f"the pod's process did not answer within {FAULTS_DEADLINE_S:g} s"
+            ) from None
+
+    async def echo_calls(self, pod_uid: str) -> Mapping[str, int]:
+        pod, host = self._pods.get(pod_uid), self._hosts.get(pod_uid)
+        if pod is None or host is None or not host.tether.pid:
+            return {}
+        number = next(self._numbers)
+        answer = self._counting[number] = asyncio.get_running_loop().create_future()
+        host.tether.send(CountCalls(number))
+        try:
+            calls = await asyncio.wait_for(answer, COUNT_DEADLINE_S)
+        except TimeoutError:
+            return {}
+        finally:
+            del self._counting[number]
+        ids = {each.command.container_id: name for name, each in pod.containers.items()}
+        return {ids[id]: count for id, count in calls.items() if id in ids}
+
     def _signal_processes(self, pod_uid: str, number: signal.Signals) -> None:
         """The pod's process, and the groups of its commands, which are processes of their own."""
         host = self._hosts.get(pod_uid)
@@ -89,6 +145,7 @@ class ActorPods(PodRuntime):
             if container.pid not in (0, host.tether.pid):
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.killpg(container.pid, number)
+                self._signal_execs(container, number)
 
     # --- commands -------------------------------------------------------------------------------
 
@@ -119,6 +176,7 @@ class ActorPods(PodRuntime):
                 log=str(container.log),
                 source_dir=container.source_dir,
                 listen_deadline_s=self.listen_deadline_s,
+                faults=self.faults.answers(pod.identity),
             )
         )
         if pod.frozen:
@@ -129,7 +187,7 @@ class ActorPods(PodRuntime):
         host = PodHost(
             Tether(
                 uid,
-                on_message=lambda message: self._told(pod, message),
+                on_message=lambda message: self._told(pod, host, message),
                 on_lost=lambda: self._lost(pod, host),
             )
         )
@@ -156,7 +214,16 @@ class ActorPods(PodRuntime):
                 for container in list(pod.containers.values()):
                     self._exited(pod, container, Exit(128, "StartError", str(error)))
 
-    def _told(self, pod: RunningPod, message: Started | Exited) -> None:
+    def _told(self, pod: RunningPod, host: PodHost, message: FromPod) -> None:
+        if isinstance(message, FaultsTaken):
+            host.taken = message.number
+            host.took.set()
+            return
+        if isinstance(message, CallsCounted):
+            answer = self._counting.get(message.number)
+            if answer is not None and not answer.done():
+                answer.set_result(message.calls)
+            return
         found = self._find(pod.identity.uid, message.container_id)
         if found is None or found[0] is not pod:
             return
@@ -172,6 +239,7 @@ class ActorPods(PodRuntime):
     def _lost(self, pod: RunningPod, host: PodHost) -> None:
         """The process is gone: killed, crashed, or out of memory."""
         host.gone = True
+        host.took.set()
         uid = pod.identity.uid
         if self._hosts.get(uid) is host:
             del self._hosts[uid]
@@ -232,6 +300,7 @@ class ActorPods(PodRuntime):
     def _discard(self, uid: str, host: PodHost) -> None:
         """Let a process go: it exits when told, when its leash ends, or when its handle does."""
         host.gone = True
+        host.took.set()
         host.tether.send(Bye())
         self._leash.forget(host.tether)
         host.handle = None

@@ -6,10 +6,8 @@ import asyncio
 import contextlib
 import os
 import signal
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal
 
 import grpc
@@ -17,9 +15,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from emucluster.core.kubelet.commands import CheckAction, Exec, GrpcCheck, HttpGet, TcpConnect
 from emucluster.live.network import probe as network_probe
+from emucluster.live.pods.command import launched
 
 OUTPUT_MAX_BYTES = 10 * 1024
-LAUNCHER = str(Path(__file__).with_name("launcher.py"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +121,7 @@ async def _exec(action: Exec, target: Target, timeout_s: float) -> Outcome:
     if target.ports:
         env["PORT"] = str(next(iter(target.ports.values())))
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-I", "-S", LAUNCHER, str(os.getpid()), *action.command),
+        *launched("group", action.command),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,

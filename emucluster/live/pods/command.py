@@ -1,4 +1,8 @@
-"""Containers that are executables: they serve gRPC on the HOST and PORT of their environment."""
+"""Containers that are executables: they serve on the HOST and PORT of their environment.
+
+As in Kubernetes such a container runs as soon as its process does: whether it serves yet is for its
+probes to find out.
+"""
 
 from __future__ import annotations
 
@@ -10,21 +14,23 @@ import shutil
 import signal
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
-from emucluster.core.kubelet.commands import Signal
+from emucluster.core.kubelet.commands import ContainerSpec, PodIdentity, Signal
 from emucluster.live.keeper.warden import MARK as KEEPER_MARK
-from emucluster.live.pods import proc_net
+from emucluster.live.pods.descriptors import ready
 from emucluster.live.pods.inside import without_proxies
 from emucluster.live.pods.logs import ContainerLog
 from emucluster.live.pods.mark import MARK, end_marked, mark_of
+from emucluster.live.pods.stdin import open_for_process
 from emucluster.live.pods.workload import Exit, StartError, WorkloadContext
 
 DEFAULT_PORT = 50051
-LAUNCHER = str(Path(__file__).with_name("launcher.py"))
-POLL_S = (0.02, 0.02, 0.05, 0.05, 0.1, 0.2)
+_LAUNCHER = str(Path(__file__).with_name("launcher.py"))
+_STDERR = 2
 INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 LAST_WORDS_BYTES = 2048
 """How much of a log's end is looked at, as the kubelet does for termination messages."""
@@ -48,6 +54,10 @@ class CommandWorkload:
         number = signal.SIGTERM if name == "TERM" else signal.SIGKILL
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
+
+    @property
+    def echo_calls(self) -> int | None:
+        return None
 
     def freeze(self, frozen: bool) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -79,28 +89,38 @@ def exit_of(returncode: int) -> Exit:
 
 
 async def start_command(context: WorkloadContext) -> CommandWorkload:
-    """Start the executable and wait until it listens on HOST:PORT. Raises `StartError`.
+    """Start the executable and return once it runs. Raises `StartError` if it cannot be executed.
 
-    One that succeeds meanwhile is a container that ran and ended; one that fails has not started.
-    An init container is not waited for at all.
+    A kubelet's runtime ends such a container in the same words: reason StartError and exit code 128
+    (containerd internal/cri/server/container_start.go).
     """
     argv = command_line(context)
     ports = _free_ports(context)
+    stdin = _stdin(context)
+    told, tell = os.pipe()
     try:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", LAUNCHER, str(os.getpid()), *argv),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=context.log.fileno(),
-            stderr=context.log.fileno(),
-            cwd=_working_directory(context),
-            env=command_environment(context, ports),
-        )
-    except OSError as error:
-        raise StartError(f"{argv[0]}: {error.strerror or error}") from None
-    workload = CommandWorkload(process, ports, context)
-    if not context.spec.runs_to_completion:
         try:
-            await _listening(context, process, next(iter(ports.values())))
+            process = await asyncio.create_subprocess_exec(
+                *launched("group", argv, tell=tell),
+                stdin=stdin,
+                stdout=context.log.fileno(),
+                stderr=context.log.fileno(),
+                cwd=_existing_directory(context),
+                env=command_environment(
+                    context.pod, context.spec, context.container_id, context.env, ports
+                ),
+                pass_fds=(tell,),
+            )
+        except OSError as error:
+            raise StartError(f"{argv[0]}: {error.strerror or error}") from None
+        finally:
+            os.close(tell)
+            if stdin >= 0:
+                os.close(stdin)
+        workload = CommandWorkload(process, ports, context)
+        try:
+            if problem := await told_by_launcher(told):
+                raise StartError(f"{context.spec.image.name}: {problem}")
         except BaseException:
             workload.signal("KILL")
             with contextlib.suppress(ProcessLookupError):
@@ -108,7 +128,31 @@ async def start_command(context: WorkloadContext) -> CommandWorkload:
             await process.wait()
             await workload.end_rest()
             raise
+    finally:
+        os.close(told)
     return workload
+
+
+def _stdin(context: WorkloadContext) -> int:
+    """What the process reads: what is held open for it, or nothing."""
+    if not context.spec.stdin:
+        return asyncio.subprocess.DEVNULL
+    try:
+        return open_for_process(context.log.path)
+    except OSError as error:
+        raise StartError(f"standard input: {error.strerror}") from None
+
+
+async def told_by_launcher(fd: int) -> str:
+    """What the launcher has to say, or nothing: it has become the executable."""
+    os.set_blocking(fd, False)
+    said = b""
+    while True:
+        await ready(fd)
+        piece = os.read(fd, LAST_WORDS_BYTES)
+        if not piece:
+            return said.decode(errors="replace").strip()
+        said += piece
 
 
 def last_words(log: ContainerLog) -> str:
@@ -120,18 +164,6 @@ def last_words(log: ContainerLog) -> str:
     except OSError:
         return ""
     return next((line.strip() for line in reversed(lines) if line.strip()), "")
-
-
-def _ended_early(context: WorkloadContext, returncode: int, port: int) -> StartError:
-    ended = exit_of(returncode)
-    said = last_words(context.log)
-    how = f"was ended by signal {ended.signal}" if ended.signal else f"exited with {returncode}"
-    message = (
-        f"{context.spec.image.name} {how} before it listened on {context.pod.ip}:{port}"
-        f"{': ' + said if said else ''}"
-    )
-    reason = "StartError" if said.startswith("exec ") else ended.reason
-    return StartError(message, reason=reason, exit_code=ended.exit_code)
 
 
 def _mark(context: WorkloadContext) -> str:
@@ -152,27 +184,48 @@ def command_line(context: WorkloadContext) -> list[str]:
     return [executable, *command[1:], *spec.args]
 
 
-def _working_directory(context: WorkloadContext) -> str:
-    wanted = os.path.join(context.source_dir or "/", context.spec.working_dir)
+def _existing_directory(context: WorkloadContext) -> str:
+    wanted = working_directory(context.spec, context.source_dir)
     if not os.path.isdir(wanted):
         raise StartError(f"working directory {wanted} does not exist on this host")
     return wanted
 
 
-def command_environment(context: WorkloadContext, ports: Mapping[int, int]) -> dict[str, str]:
+def working_directory(spec: ContainerSpec, source_dir: str) -> str:
+    """Where a container's processes begin."""
+    return os.path.join(source_dir or "/", spec.working_dir)
+
+
+def launched(
+    place: Literal["group", "terminal"], argv: Sequence[str], *, tell: int = _STDERR
+) -> list[str]:
+    """The command line by which this process starts `argv`, with no descriptors but 0, 1 and 2.
+
+    Why it cannot be executed goes to the descriptor `tell`; see `launcher`.
+    """
+    return [sys.executable, "-I", "-S", _LAUNCHER, str(os.getpid()), place, str(tell), *argv]
+
+
+def command_environment(
+    pod: PodIdentity,
+    spec: ContainerSpec,
+    container_id: str,
+    own: Mapping[str, str],
+    ports: Mapping[int, int],
+) -> dict[str, str]:
     """HOST, PORT, PORT_<number> and PORT_<NAME>, over the container's own and a few of ours."""
     env = {name: os.environ[name] for name in INHERITED if name in os.environ}
-    env = without_proxies(env.items()) | dict(context.env)
-    env[MARK] = _mark(context)
+    env = without_proxies(env.items()) | dict(own)
+    env[MARK] = mark_of(pod.uid, container_id or spec.name)
     if KEEPER_MARK in os.environ:
         env[KEEPER_MARK] = os.environ[KEEPER_MARK]
-    env["HOST"] = context.pod.ip
+    env["HOST"] = pod.ip
     env["PORT"] = str(next(iter(ports.values())))
     for port, real in ports.items():
         env[f"PORT_{port}"] = str(real)
-    for spec in context.spec.ports:
-        if spec.name:
-            env["PORT_" + re.sub(r"\W", "_", spec.name).upper()] = str(ports[spec.port])
+    for port_spec in spec.ports:
+        if port_spec.name:
+            env["PORT_" + re.sub(r"\W", "_", port_spec.name).upper()] = str(ports[port_spec.port])
     return env
 
 
@@ -189,25 +242,3 @@ def _free_ports(context: WorkloadContext) -> dict[int, int]:
                 raise StartError(f"cannot bind {context.pod.ip}: {error.strerror}") from None
             free[port] = probe.getsockname()[1]
     return free
-
-
-async def _listening(
-    context: WorkloadContext, process: asyncio.subprocess.Process, port: int
-) -> None:
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + context.listen_deadline_s
-    polls = iter(POLL_S)
-    while loop.time() < deadline:
-        if process.returncode:
-            raise _ended_early(context, process.returncode, port)
-        if process.returncode == 0 or proc_net.is_listening(context.pod.ip, port):
-            return
-        await asyncio.sleep(next(polls, POLL_S[-1]))
-    elsewhere = [
-        f"{address}:{number}" for address, number in proc_net.listeners_of_group(process.pid)
-    ]
-    found = f"listens on {', '.join(elsewhere)}" if elsewhere else "listens nowhere"
-    raise StartError(
-        f"{context.spec.image.name} {found} after {context.listen_deadline_s:g} s; it must listen "
-        f"on HOST and PORT of its environment, here {context.pod.ip}:{port}"
-    )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import grpc
 
+from emucluster.live.pods.echo_workers import Capacity
 from emucluster.live.rpc.pb import echo_pb2
 
 REMEMBERED_IDS = 1_000_000
@@ -59,6 +61,36 @@ class Behaviour:
             f"slow_s={self.slow_s:g} error_rate={self.error_rate:g} "
             f"error_status={self.error_status.name} not_ready={self.not_ready} hang={self.hang}"
         )
+
+
+def capacity_from(env: Mapping[str, str]) -> Capacity:
+    """From EMU_WORKERS, EMU_QUEUE_MAX and EMU_PATIENCE_S.
+
+    Raises `BadBehaviour` for what cannot be read, and for the others without EMU_WORKERS.
+    """
+    workers = _count(env, "EMU_WORKERS")
+    for name in ("EMU_QUEUE_MAX", "EMU_PATIENCE_S"):
+        if env.get(name, "").strip() and not workers:
+            raise BadBehaviour(f"{name}: needs EMU_WORKERS, without which nothing waits")
+    return Capacity(
+        workers=workers or 0,
+        queue_max=_count(env, "EMU_QUEUE_MAX"),
+        patience_s=_seconds("EMU_PATIENCE_S", _number(env, "EMU_PATIENCE_S"))
+        if env.get("EMU_PATIENCE_S", "").strip()
+        else None,
+    )
+
+
+def max_connection_age_s(env: Mapping[str, str]) -> float | None:
+    """EMU_MAX_CONNECTION_AGE_S; None: connections may grow old. Raises `BadBehaviour`."""
+    return _seconds("EMU_MAX_CONNECTION_AGE_S", _number(env, "EMU_MAX_CONNECTION_AGE_S")) or None
+
+
+def _count(env: Mapping[str, str], name: str) -> int | None:
+    text = env.get(name, "").strip()
+    if text and not (text.isdigit() and int(text) <= 1_000_000):
+        raise BadBehaviour(f"{name}: must be a whole number from 0 to 1000000, got {text!r}")
+    return int(text) if text else None
 
 
 def is_set(env: Mapping[str, str], name: str) -> bool:
@@ -129,6 +161,19 @@ class Memory:
         if not wanted:
             return dict(self._executed)
         return {call_id: self._executed[call_id] for call_id in wanted if call_id in self._executed}
+
+    def page(self, prefix: str, skip: int, limit: int) -> tuple[dict[str, int], int]:
+        """Counts of the ids that begin with `prefix`, oldest first, and where the next page begins.
+
+        Args:
+            skip, limit: look at `limit` ids (0: all) after the `skip` oldest.
+
+        The second value is 0 after the last page.
+        """
+        end = skip + limit if limit else len(self._executed)
+        looked = itertools.islice(self._executed.items(), skip, end)
+        found = {call_id: count for call_id, count in looked if call_id.startswith(prefix)}
+        return found, end if end < len(self._executed) else 0
 
     def client(self, peer: str) -> str:
         """`ip:port` of a gRPC peer string, counting each distinct one as a connection."""

@@ -9,6 +9,8 @@ from typing import Any, NoReturn
 
 import grpc
 
+from emucluster.live.pods.handlers import with_method
+
 END = (SystemExit, KeyboardInterrupt)
 """What the event loop would let through, and with it the end of the whole process."""
 
@@ -24,17 +26,7 @@ class ExitGuard(grpc.aio.ServerInterceptor):  # type: ignore[misc, unused-ignore
         self, continuation: Callable[[Any], Awaitable[Any]], details: Any
     ) -> Any:
         handler = await continuation(details)
-        if handler is None:
-            return None
-        for kind in ("unary_unary", "unary_stream", "stream_unary", "stream_stream"):
-            if (behaviour := getattr(handler, kind)) is not None:
-                make = getattr(grpc, f"{kind}_rpc_method_handler")
-                return make(
-                    self._guarded(behaviour),
-                    handler.request_deserializer,
-                    handler.response_serializer,
-                )
-        return handler
+        return None if handler is None else with_method(handler, self._guarded)
 
     def _guarded(self, behaviour: Callable[..., Any]) -> Callable[..., Any]:
         """The same kind of function: gRPC calls each kind in its own way."""

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
+import sys
+from collections.abc import Mapping
 
 from emucluster.core.kubelet.commands import SignalContainer
-from emucluster.live.pods.logs import ContainerLog
+from emucluster.live.pods.answer_faults import AnswerFaults
+from emucluster.live.pods.logs import ContainerLog, SharedOutput
 from emucluster.live.pods.runtime import PodRuntime, RunningContainer, RunningPod
 from emucluster.live.pods.workload import (
     KILLED,
@@ -30,6 +34,18 @@ class InProcessPods(PodRuntime):
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
         self._workloads: dict[str, Workload] = {}
         self._lives: dict[str, asyncio.Task[None]] = {}
+        self._answers: dict[str, AnswerFaults] = {}
+
+    async def start(self) -> None:
+        """From now on what user code prints goes into the log of its container."""
+        await super().start()
+        self._outputs = sys.stdout, sys.stderr
+        if not isinstance(sys.stdout, SharedOutput):
+            sys.stdout, sys.stderr = SharedOutput(sys.stdout), SharedOutput(sys.stderr)
+
+    async def stop(self, grace_s: float) -> None:
+        await super().stop(grace_s)
+        sys.stdout, sys.stderr = self._outputs
 
     def pid_of(self, pod_uid: str) -> int | None:
         return os.getpid() if pod_uid in self._pods else None
@@ -49,14 +65,33 @@ class InProcessPods(PodRuntime):
         if (pod := self._pods.get(pod_uid)) is not None and pod.frozen:
             self._set_frozen(pod, False)
 
+    async def renew_answers(self, pod_uid: str) -> None:
+        if (pod := self._pods.get(pod_uid)) is not None and pod_uid in self._answers:
+            self._answers[pod_uid].replace(self.faults.answers(pod.identity))
+
+    async def echo_calls(self, pod_uid: str) -> Mapping[str, int]:
+        pod = self._pods.get(pod_uid)
+        found = {
+            name: self._workloads.get(container.command.container_id)
+            for name, container in (pod.containers.items() if pod is not None else ())
+        }
+        counted = {name: each.echo_calls for name, each in found.items() if each is not None}
+        return {name: count for name, count in counted.items() if count is not None}
+
     def _set_frozen(self, pod: RunningPod, frozen: bool) -> None:
         pod.frozen = frozen
         for container in pod.containers.values():
             if (workload := self._workloads.get(container.command.container_id)) is not None:
                 workload.freeze(frozen)
+            self._signal_execs(container, signal.SIGSTOP if frozen else signal.SIGCONT)
 
     def _launch(self, pod: RunningPod, container: RunningContainer) -> None:
-        life = self._spawn(self._live(pod, container))
+        uid, identity = pod.identity.uid, pod.identity
+        if len(pod.containers) == 1:  # it begins anew, and so does what counts its calls
+            self._answers[uid] = AnswerFaults(f"{identity.namespace}/{identity.name}")
+        answers = self._answers[uid]
+        answers.replace(self.faults.answers(identity))
+        life = self._spawn(self._live(pod, container, answers))
         self._lives[container.command.container_id] = life
 
     def _signal(
@@ -76,10 +111,13 @@ class InProcessPods(PodRuntime):
             life.cancel()
 
     def _destroy(self, pod: RunningPod) -> None:
+        self._answers.pop(pod.identity.uid, None)
         for container in pod.containers.values():
             self._kill(container)
 
-    async def _live(self, pod: RunningPod, container: RunningContainer) -> None:
+    async def _live(
+        self, pod: RunningPod, container: RunningContainer, answers: AnswerFaults
+    ) -> None:
         command = container.command
         log = ContainerLog(container.log)
         context = WorkloadContext(
@@ -91,6 +129,7 @@ class InProcessPods(PodRuntime):
             listen_deadline_s=self.listen_deadline_s,
             env=self._environment(container),
             container_id=command.container_id,
+            answers=answers,
         )
         try:
             workload = await start_workload(context)

@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 
 from emucluster.core.kubelet.commands import ContainerSpec, PodIdentity, Signal
+from emucluster.live.pods.answer_faults import AnswerFault
 
 LINE_MAX = 4 * 1024 * 1024
 
@@ -31,7 +32,7 @@ class Hello(msgspec.Struct, tag="hello", frozen=True):
 
 
 class Started(msgspec.Struct, tag="started", frozen=True):
-    """A container listens; `pid` is that of the process which serves."""
+    """A container runs; `pid` is that of the process which serves."""
 
     container: str
     container_id: str
@@ -50,6 +51,19 @@ class Exited(msgspec.Struct, tag="exited", frozen=True):
     signal: int = 0
 
 
+class FaultsTaken(msgspec.Struct, tag="faults-taken", frozen=True):
+    """The faults of the message with this number are in force, and no others."""
+
+    number: int
+
+
+class CallsCounted(msgspec.Struct, tag="calls-counted", frozen=True):
+    """What the message with this number asked: calls of each echo container, by its id."""
+
+    number: int
+    calls: dict[str, int]
+
+
 class Start(msgspec.Struct, tag="start", frozen=True):
     """Start a container; its output goes to the file `log`."""
 
@@ -60,6 +74,7 @@ class Start(msgspec.Struct, tag="start", frozen=True):
     log: str
     source_dir: str
     listen_deadline_s: float
+    faults: tuple[AnswerFault, ...] = ()
 
 
 class SignalTo(msgspec.Struct, tag="signal", frozen=True):
@@ -70,12 +85,26 @@ class SignalTo(msgspec.Struct, tag="signal", frozen=True):
     signal: Signal
 
 
+class TakeFaults(msgspec.Struct, tag="take-faults", frozen=True):
+    """These faults of its answers the pod is to have from now on; `FaultsTaken` follows."""
+
+    number: int
+    faults: tuple[AnswerFault, ...]
+
+
+class CountCalls(msgspec.Struct, tag="count-calls", frozen=True):
+    """How many calls have the echo containers executed? `CallsCounted` follows."""
+
+    number: int
+
+
 class Bye(msgspec.Struct, tag="bye", frozen=True):
     """The pod is over: its process is to exit."""
 
 
-ToNode = Hello | Started | Exited
-ToPod = Start | SignalTo | Bye
+FromPod = Started | Exited | FaultsTaken | CallsCounted
+ToNode = Hello | FromPod
+ToPod = Start | SignalTo | TakeFaults | CountCalls | Bye
 
 _encode = msgspec.json.Encoder().encode
 _decode_to_node = msgspec.json.Decoder(ToNode).decode
@@ -111,7 +140,7 @@ class PodSide:
         line = await _line(self._reader)
         return _decode_to_pod(line) if line else None
 
-    def send(self, message: Started | Exited) -> None:
+    def send(self, message: FromPod) -> None:
         send(self._writer, message)
 
     async def flush(self) -> None:
@@ -126,7 +155,7 @@ class Tether:
         self,
         uid: str,
         *,
-        on_message: Callable[[Started | Exited], None],
+        on_message: Callable[[FromPod], None],
         on_lost: Callable[[], None],
     ) -> None:
         self.uid = uid

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections import deque
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, TextIO
+
+from emucluster.live.pods.log_times import LogTimes
 
 ROTATE_AT_BYTES = 10 * 1024 * 1024
 
@@ -18,6 +19,7 @@ class PodLogs:
 
     def __init__(self, root: str | Path) -> None:
         self._root = Path(root)
+        self.times = LogTimes()
 
     def directory(self, namespace: str, pod: str, uid: str) -> Path:
         return self._root / f"{namespace}_{pod}_{uid}"
@@ -27,19 +29,28 @@ class PodLogs:
         directory.mkdir(parents=True, exist_ok=True)
         path = directory / f"{container}.log"
         if path.exists():
-            path.replace(directory / f"{container}.previous.log")
+            previous = directory / f"{container}.previous.log"
+            self.times.moved(path, previous)
+            path.replace(previous)
             rotated(path).unlink(missing_ok=True)
         path.touch()
+        self.times.watch(path)
         return path
 
     def find(
-        self, namespace: str, pod: str, container: str = "", *, previous: bool = False
+        self,
+        namespace: str,
+        pod: str,
+        container: str = "",
+        *,
+        previous: bool = False,
+        uid: str = "",
     ) -> Path | None:
         """The newest file of a pod's container (the only or first one when unnamed), if any."""
         ending = ".previous.log" if previous else ".log"
         found = [
             path
-            for path in self._root.glob(f"{namespace}_{pod}_*/*{ending}")
+            for path in self._root.glob(f"{namespace}_{pod}_{uid or '*'}/*{ending}")
             if _container_of(path) == container or (not container and not _is_special(path, ending))
         ]
         return max(found, key=lambda path: path.stat().st_mtime_ns, default=None)
@@ -47,10 +58,12 @@ class PodLogs:
     def rotate(self) -> None:
         """Keep every file below twice the limit; called now and then by the node."""
         for path in self._root.glob("*/*.log"):
-            rotate_if_large(path)
+            if rotate_if_large(path):
+                self.times.copied(path, rotated(path))
 
     def remove(self, directory: Path) -> None:
         """Forget a pod's output, as kubelet does when the pod is gone."""
+        self.times.forget(directory)
         shutil.rmtree(directory, ignore_errors=True)
 
 
@@ -81,15 +94,6 @@ def rotate_if_large(path: Path, limit_bytes: int = ROTATE_AT_BYTES) -> bool:
     except FileNotFoundError:
         return False
     return True
-
-
-def read_log(path: Path, *, tail: int | None = None) -> bytes:
-    """The output of one instance, the rotated part first; only the last `tail` lines if given."""
-    parts = [file.read_bytes() for file in (rotated(path), path) if file.exists()]
-    data = b"".join(parts)
-    if tail is None:
-        return data
-    return b"".join(deque(data.splitlines(keepends=True), maxlen=tail))
 
 
 class ContainerLog:

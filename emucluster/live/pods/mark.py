@@ -14,6 +14,9 @@ import time
 MARK = "EMUCLUSTER_CONTAINER"
 """Environment variable of a command's processes: `POD_UID/CONTAINER_ID`."""
 
+EXEC_MARK = "EMUCLUSTER_EXEC"
+"""The same of a process that was started beside them, and of its children: a word of its own."""
+
 SWEEP_DEADLINE_S = 2.0
 PAUSE_S = 0.01
 
@@ -23,21 +26,21 @@ def mark_of(pod_uid: str, container_id: str) -> str:
     return f"{pod_uid}/{container_id}"
 
 
-def marked(mark: str) -> list[int]:
+def marked(mark: str, *, name: str = MARK) -> list[int]:
     """The living processes with this mark, this one excepted."""
-    wanted = f"{MARK}={mark}".encode()
+    wanted = f"{name}={mark}".encode()
     own = str(os.getpid())
     return [
-        int(name)
-        for name in os.listdir("/proc")
-        if name.isdigit() and name != own and wanted in _environment(name)
+        int(pid)
+        for pid in os.listdir("/proc")
+        if pid.isdigit() and pid != own and wanted in _environment(pid)
     ]
 
 
-def end_marked(mark: str) -> None:
+def end_marked(mark: str, *, name: str = MARK) -> None:
     """SIGKILL them until none is left: one that forks meanwhile is found the next time."""
     give_up = time.monotonic() + SWEEP_DEADLINE_S
-    while (pids := marked(mark)) and time.monotonic() < give_up:
+    while (pids := marked(mark, name=name)) and time.monotonic() < give_up:
         for pid in pids:
             try:
                 os.kill(pid, signal.SIGKILL)

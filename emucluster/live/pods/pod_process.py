@@ -6,7 +6,19 @@ import asyncio
 import os
 import sys
 
-from emucluster.live.pods.leash import Bye, Exited, PodSide, SignalTo, Start, Started
+from emucluster.live.pods.answer_faults import AnswerFaults
+from emucluster.live.pods.leash import (
+    Bye,
+    CallsCounted,
+    CountCalls,
+    Exited,
+    FaultsTaken,
+    PodSide,
+    SignalTo,
+    Start,
+    Started,
+    TakeFaults,
+)
 from emucluster.live.pods.logs import ContainerLog, SharedOutput
 from emucluster.live.pods.mark import end_marked, mark_of
 from emucluster.live.pods.workload import (
@@ -27,6 +39,7 @@ class PodProcess:
         self._workloads: dict[str, Workload] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._marks: dict[str, str] = {}
+        self._answers: AnswerFaults | None = None
 
     @classmethod
     async def connect(cls, name: str, *, uid: str, token: str) -> PodProcess:
@@ -40,6 +53,10 @@ class PodProcess:
                     self._start(message)
                 elif isinstance(message, SignalTo):
                     self._signal(message)
+                elif isinstance(message, TakeFaults):
+                    self._take_faults(message)
+                elif isinstance(message, CountCalls):
+                    self._count_calls(message)
                 elif isinstance(message, Bye):
                     break
         finally:
@@ -54,7 +71,20 @@ class PodProcess:
             sys.stdout, sys.stderr = SharedOutput(sys.stdout), SharedOutput(sys.stderr)
         if start.spec.image.kind == "command":
             self._marks[start.container_id] = mark_of(start.pod.uid, start.container_id)
-        self._tasks[start.container_id] = asyncio.create_task(self._live(start))
+        if self._answers is None:
+            self._answers = AnswerFaults(f"{start.pod.namespace}/{start.pod.name}")
+        self._answers.replace(start.faults)
+        self._tasks[start.container_id] = asyncio.create_task(self._live(start, self._answers))
+
+    def _take_faults(self, message: TakeFaults) -> None:
+        if self._answers is not None:
+            self._answers.replace(message.faults)
+        self._leash.send(FaultsTaken(message.number))
+
+    def _count_calls(self, message: CountCalls) -> None:
+        counted = {id: each.echo_calls for id, each in self._workloads.items()}
+        calls = {id: count for id, count in counted.items() if count is not None}
+        self._leash.send(CallsCounted(message.number, calls))
 
     def _signal(self, message: SignalTo) -> None:
         workload = self._workloads.get(message.container_id)
@@ -63,11 +93,11 @@ class PodProcess:
         elif message.signal == "KILL" and message.container_id in self._tasks:
             self._tasks[message.container_id].cancel()
 
-    async def _live(self, start: Start) -> None:
+    async def _live(self, start: Start, answers: AnswerFaults) -> None:
         """One container from its start to its exit."""
         log = ContainerLog(start.log)
         try:
-            ended = await self._until_exit(start, log)
+            ended = await self._until_exit(start, log, answers)
         except StartError as error:
             log.line(str(error))
             ended = Exit(error.exit_code, error.reason, str(error))
@@ -93,7 +123,7 @@ class PodProcess:
             await self._leash.flush()
             os._exit(0)
 
-    async def _until_exit(self, start: Start, log: ContainerLog) -> Exit:
+    async def _until_exit(self, start: Start, log: ContainerLog, answers: AnswerFaults) -> Exit:
         context = WorkloadContext(
             pod=start.pod,
             spec=start.spec,
@@ -102,6 +132,7 @@ class PodProcess:
             listen_deadline_s=start.listen_deadline_s,
             env=start.env,
             container_id=start.container_id,
+            answers=answers,
         )
         workload = await start_workload(context)
         self._workloads[start.container_id] = workload

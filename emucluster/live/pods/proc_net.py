@@ -8,7 +8,10 @@ import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+_TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 _LISTEN = "0A"
+_MAPPED = "0" * 16 + "FFFF0000"
+"""Before the word of an IPv4 address in the table of IPv6."""
 _SOCKET = re.compile(r"socket:\[(\d+)\]")
 
 
@@ -24,15 +27,16 @@ class TcpSocket:
 
 def tcp_sockets() -> list[TcpSocket]:
     """All TCP sockets of this network namespace."""
-    rows: list[TcpSocket] = []
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        try:
-            with open(table) as file:
-                lines = file.readlines()[1:]
-        except FileNotFoundError:
-            continue
-        rows.extend(_parse(line) for line in lines)
-    return rows
+    return [_parse(line) for table in _TABLES for line in _text(table).splitlines()[1:]]
+
+
+def _text(table: str) -> str:
+    """Empty where the kernel has no such table."""
+    try:
+        with open(table) as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""
 
 
 def _parse(line: str) -> TcpSocket:
@@ -51,10 +55,17 @@ def _address(text: str) -> str:
     return socket.inet_ntop(socket.AF_INET6, raw)
 
 
-def is_listening(address: str, port: int) -> bool:
-    """Whether somebody listens on exactly this address and port."""
+def is_listening(address: str, *ports: int) -> bool:
+    """Whether somebody listens on exactly this IPv4 address and one of these ports.
+
+    Looked up as the kernel prints it: thousands of other rows are not worth parsing.
+    """
+    word = socket.inet_aton(address)[::-1].hex().upper()
+    plain, mapped = map(_text, _TABLES)
     return any(
-        row.listening and row.port == port and row.address == address for row in tcp_sockets()
+        f" {word}:{port:04X} {'0' * 8}:0000 {_LISTEN} " in plain
+        or f" {_MAPPED}{word}:{port:04X} {'0' * 32}:0000 {_LISTEN} " in mapped
+        for port in ports
     )
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from emucluster.core.errors import EmuclusterError
+from emucluster.core.errors import BadRequest, EmuclusterError, NotFound, ServiceUnavailable
 from emucluster.core.kubelet.commands import (
     PodIdentity,
     RunHook,
@@ -22,18 +23,25 @@ from emucluster.core.kubelet.commands import (
 )
 from emucluster.core.kubelet.events import (
     ContainerExited,
+    ContainerNotListening,
     ContainerStarted,
     HookFinished,
     ProbeFinished,
     RuntimeEvent,
 )
-from emucluster.live.pods.checks import Target, check
+from emucluster.live.pods import listening
+from emucluster.live.pods.checks import Outcome, Target, check
+from emucluster.live.pods.command import command_environment, working_directory
+from emucluster.live.pods.execs import ExecRequest, ExecSession, start_exec
+from emucluster.live.pods.fault_book import FaultBook
 from emucluster.live.pods.logs import PodLogs
 from emucluster.live.pods.source import find_source
+from emucluster.live.pods.stdin import ContainerStdin
 from emucluster.live.pods.workload import Exit
 
 ROTATE_EVERY_S = 5.0
 LISTEN_DEADLINE_S = 30.0
+"""For a servicer to be made; and after it a command is told where it should listen."""
 
 Inside = Callable[[str], Mapping[str, str]]
 """Pod IP -> the variables that put a client in this pod inside the cluster."""
@@ -49,9 +57,14 @@ class RunningContainer:
     source_dir: str
     pid: int = 0
     ports: Mapping[int, int] = field(default_factory=dict)
+    serves: bool = False
+    """Whether it has ever listened since it runs, if it declares ports to listen on."""
+    stdin: ContainerStdin | None = None
+    """Where input is held open for it, if it is."""
 
     @property
     def started(self) -> bool:
+        """Whether it runs: a server of ours listens then, a command's process need not yet."""
         return self.pid != 0
 
 
@@ -73,11 +86,16 @@ class PodRuntime(ABC):
 
     def __init__(self, directory: str | Path, *, inside: Inside | None = None) -> None:
         self.on_event: Callable[[RuntimeEvent], None] = lambda event: None
+        self.on_life: Callable[[str], None] = lambda uid: None
+        """Called with a pod's uid when its containers came, started or ended."""
+        self.faults = FaultBook()
         self.logs = PodLogs(Path(directory) / "pods")
         self.source_cache = Path(directory) / "source"
         self.listen_deadline_s = LISTEN_DEADLINE_S
         self._inside = inside
         self._pods: dict[str, RunningPod] = {}
+        self._execs: dict[str, set[ExecSession]] = {}
+        """By the id of the container beside whose processes they run."""
         self._real: dict[tuple[str, int], int] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._one_exited = asyncio.Event()
@@ -100,6 +118,7 @@ class PodRuntime(ABC):
                     self._one_exited.clear()
                     await self._one_exited.wait()
         await self.kill_all()
+        self.logs.times.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -125,10 +144,19 @@ class PodRuntime(ABC):
         """The port that a pod's process listens on for a container port; None for nobody."""
         return self._real.get((ip, port))
 
+    def pods(self) -> list[tuple[str, RunningPod]]:
+        """All pods by uid, as they are now."""
+        return list(self._pods.items())
+
     def ip_of(self, pod_uid: str) -> str | None:
         """The address of a pod that runs or has run here and was not stopped."""
         pod = self._pods.get(pod_uid)
         return pod.identity.ip if pod is not None else None
+
+    def identity_of(self, pod_uid: str) -> PodIdentity | None:
+        """Who a pod is that runs or has run here and was not stopped."""
+        pod = self._pods.get(pod_uid)
+        return pod.identity if pod is not None else None
 
     def condition_of(self, ip: str) -> Literal["running", "frozen", "stopped"]:
         """Whether the pod with this address does anything; stopped: no container of it runs."""
@@ -136,6 +164,22 @@ class PodRuntime(ABC):
         if not found:
             return "stopped"
         return "frozen" if any(pod.frozen for pod in found) else "running"
+
+    def serving_containers(self, pod_uid: str) -> frozenset[str]:
+        """Names of the containers of a pod that do what they are for: servers listen."""
+        pod = self._pods.get(pod_uid)
+        containers = pod.containers.items() if pod is not None else ()
+        return frozenset(name for name, container in containers if container.serves)
+
+    def has_containers(self, pod_uid: str) -> bool:
+        """Whether there is anything of a pod here, be it only about to start."""
+        pod = self._pods.get(pod_uid)
+        return pod is not None and bool(pod.containers)
+
+    def is_frozen(self, pod_uid: str) -> bool:
+        """Whether a pod is stopped in its tracks."""
+        pod = self._pods.get(pod_uid)
+        return pod is not None and pod.frozen
 
     def describe(self) -> list[dict[str, Any]]:
         """The pods as they are, for people and tests."""
@@ -159,6 +203,72 @@ class PodRuntime(ABC):
         """Remove a pod's output: its object is deleted. Till then `logs` shows what it wrote."""
         self.logs.remove(self.logs.directory(namespace, name, uid))
 
+    def writer_of(self, log: Path) -> RunningContainer | None:
+        """Who writes into a log file now; None once that instance of its container has ended."""
+        uid = log.parent.name.rpartition("_")[2]
+        pod = self._pods.get(uid)
+        containers = pod.containers.values() if pod is not None else ()
+        return next((each for each in containers if each.log == log), None)
+
+    def require_exec(self, pod_uid: str, container: str) -> tuple[RunningPod, RunningContainer]:
+        """A container that has processes of its own, with its pod.
+
+        Raises as `require_process` does, and ServiceUnavailable when the pod is stopped in its
+        tracks.
+        """
+        pod, found = self.require_process(pod_uid, container)
+        if pod.frozen:
+            raise ServiceUnavailable(f"cannot exec in a paused container: {container}")
+        return pod, found
+
+    def require_process(self, pod_uid: str, container: str) -> tuple[RunningPod, RunningContainer]:
+        """A container with a process of its own, which runs, and its pod.
+
+        Raises NotFound when it does not run, BadRequest when it is no command.
+        """
+        pod = self._pods.get(pod_uid)
+        found = pod.containers.get(container) if pod is not None else None
+        if pod is None or found is None or not found.started:
+            raise NotFound(f'container not found ("{container}")')
+        image = found.command.spec.image
+        if image.kind != "command":
+            raise BadRequest(
+                f"container {container} of pod {pod.identity.name} has no processes of its own: it "
+                f"is {image.name}, served by emucluster itself"
+            )
+        return pod, found
+
+    async def exec(self, pod_uid: str, container: str, request: ExecRequest) -> ExecSession:
+        """Start a process in a container; end it by `end_exec`. Raises as `require_exec` does."""
+        pod, found = self.require_exec(pod_uid, container)
+        command = found.command
+        env = command_environment(
+            command.pod, command.spec, command.container_id, found.env, found.ports
+        )
+        directory = working_directory(command.spec, found.source_dir)
+        session = await start_exec(request, env=env, directory=directory)
+        if not self._is_current(pod, found):
+            session.close()
+            raise NotFound(f'container not found ("{container}")')
+        self._execs.setdefault(command.container_id, set()).add(session)
+        return session
+
+    def end_exec(self, session: ExecSession) -> None:
+        """End a process that `exec` started, if it still runs, and forget it."""
+        session.close()
+        for container_id, sessions in list(self._execs.items()):
+            sessions.discard(session)
+            if not sessions:
+                del self._execs[container_id]
+
+    def exec_pids(self, container_id: str) -> list[int]:
+        """What `exec` has started in a container and not ended yet."""
+        return [session.pid for session in self._execs.get(container_id, ())]
+
+    def _signal_execs(self, container: RunningContainer, number: signal.Signals) -> None:
+        for session in self._execs.get(container.command.container_id, ()):
+            session.signal(number)
+
     # --- faults ---------------------------------------------------------------------------------
 
     async def freeze_all(self) -> None:
@@ -168,16 +278,20 @@ class PodRuntime(ABC):
                 await self.freeze(uid)
 
     async def thaw_all(self) -> None:
-        """Let every pod go on as it was."""
-        for uid in list(self._pods):
-            await self.thaw(uid)
+        """Let every pod go on as it was, but for those that a fault of their own keeps stopped."""
+        for uid, pod in list(self._pods.items()):
+            if not self.faults.is_frozen(pod.identity):
+                await self.thaw(uid)
 
     async def kill_all(self) -> None:
         """The machine has gone down: end everything and forget it. No event tells of it."""
         pods, self._pods = self._pods, {}
         self._real.clear()
-        for pod in pods.values():
+        for uid, pod in pods.items():
+            self._end_execs(pod)
             self._destroy(pod)
+            _close_inputs(pod)
+            self.on_life(uid)
 
     @abstractmethod
     def pid_of(self, pod_uid: str) -> int | None:
@@ -194,6 +308,25 @@ class PodRuntime(ABC):
     @abstractmethod
     async def thaw(self, pod_uid: str) -> None:
         """Undo `freeze`; does nothing to a pod that is gone or not frozen."""
+
+    @abstractmethod
+    async def renew_answers(self, pod_uid: str) -> None:
+        """Bring what `faults` says of a running pod's answers into force; a frozen one is told.
+
+        Raises `EmuclusterError` when the pod's process does not take it.
+        """
+
+    @abstractmethod
+    async def echo_calls(self, pod_uid: str) -> Mapping[str, int]:
+        """Calls that each echo container has executed; empty where the pod does not answer."""
+
+    def serves_itself(self, pod_uid: str) -> bool:
+        """Whether a server of ours runs in the pod, whose answers can have faults.
+
+        Raises `EmuclusterError` when no container of it runs.
+        """
+        containers = self._running(pod_uid).containers.values()
+        return any(each.command.spec.image.kind != "command" for each in containers)
 
     def _running(self, pod_uid: str) -> RunningPod:
         """A pod that has a container here. Raises `EmuclusterError`."""
@@ -233,7 +366,10 @@ class PodRuntime(ABC):
             env=env,
             source_dir=find_source(spec.source_dir, spec.source_digest, self.source_cache),
         )
+        if spec.stdin and spec.image.kind == "command":
+            container.stdin = ContainerStdin(container.log)
         pod.containers[spec.name] = container
+        pod.frozen = pod.frozen or self.faults.is_frozen(identity)
         self._launch(pod, container)
 
     def _end_pod(self, uid: str) -> None:
@@ -242,7 +378,14 @@ class PodRuntime(ABC):
             return
         for container in pod.containers.values():
             self._unmap(pod, container)
+        self._end_execs(pod)
         self._destroy(pod)
+        _close_inputs(pod)
+        self.on_life(uid)
+
+    def _end_execs(self, pod: RunningPod) -> None:
+        for container in pod.containers.values():
+            self._signal_execs(container, signal.SIGKILL)
 
     def _started(
         self, pod: RunningPod, container: RunningContainer, pid: int, ports: Mapping[int, int]
@@ -250,8 +393,13 @@ class PodRuntime(ABC):
         if not self._is_current(pod, container):
             return
         container.pid, container.ports = pid, ports
+        if container.stdin is not None:
+            container.stdin.started()
+        spec = container.command.spec
+        container.serves = spec.image.kind != "command" or not spec.ports
         for port, real in ports.items():
             self._real[pod.identity.ip, port] = real
+        self.on_life(pod.identity.uid)
         command = container.command
         self.on_event(
             ContainerStarted(
@@ -262,14 +410,38 @@ class PodRuntime(ABC):
                 tuple(ports.items()),
             )
         )
+        if not container.serves:
+            self._spawn(self._watch_listening(pod, container))
+
+    async def _watch_listening(self, pod: RunningPod, container: RunningContainer) -> None:
+        """Note when a command serves, and tell of one that should and is not to be reached."""
+        uid, command = pod.identity.uid, container.command
+        name, container_id = command.spec.name, command.container_id
+        container.serves = await listening.watch(
+            command.spec.image.name,
+            container.pid,
+            pod.identity.ip,
+            tuple(container.ports.values()),
+            wanted=lambda: self._is_current(pod, container),
+            deadline_s=self.listen_deadline_s,
+            tell=lambda problem: self.on_event(
+                ContainerNotListening(uid, name, container_id, problem)
+            ),
+        )
+        if container.serves:
+            self.on_life(uid)
 
     def _exited(self, pod: RunningPod, container: RunningContainer, ended: Exit) -> None:
         if not self._is_current(pod, container):
             return
         del pod.containers[container.command.spec.name]
+        if container.stdin is not None:
+            container.stdin.close()
+        self._signal_execs(container, signal.SIGKILL)
         pod.frozen = pod.frozen and bool(pod.containers)  # what comes next starts afresh
         self._unmap(pod, container)
         self._one_exited.set()
+        self.on_life(pod.identity.uid)
         self.on_event(
             ContainerExited(
                 pod.identity.uid,
@@ -312,10 +484,19 @@ class PodRuntime(ABC):
         target = self._target(command.pod_uid, command.container_id)
         if target is None:
             return  # the container's exit has been told, and ends its probes
-        outcome = await check(command.action, target, timeout_s=command.timeout_s)
+        outcome = self._foretold(command)
+        if outcome is None:
+            outcome = await check(command.action, target, timeout_s=command.timeout_s)
         self.on_event(
             ProbeFinished(command.probe_id, command.pod_uid, outcome.result, outcome.message)
         )
+
+    def _foretold(self, command: SendProbe) -> Outcome | None:
+        """What a fault makes of a probe without asking the pod; None: it is sent."""
+        if command.kind != "readiness":
+            return None
+        fault = self.faults.unready_by(self._pods[command.pod_uid].identity)
+        return Outcome("failure", f"as the fault {fault} has it") if fault else None
 
     async def _hook(self, command: RunHook) -> None:
         target = self._target(command.pod_uid, command.container_id)
@@ -335,3 +516,9 @@ class PodRuntime(ABC):
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+def _close_inputs(pod: RunningPod) -> None:
+    for container in pod.containers.values():
+        if container.stdin is not None:
+            container.stdin.close()

@@ -17,8 +17,9 @@ import grpc
 
 from emucluster.core.kubelet.commands import Signal
 from emucluster.live.pods.echo import DEFAULT_PORT, Echo, add_echo
-from emucluster.live.pods.echo_behaviour import BadBehaviour, is_set
+from emucluster.live.pods.echo_behaviour import BadBehaviour, is_set, max_connection_age_s
 from emucluster.live.pods.exit_guard import ExitGuard
+from emucluster.live.pods.faulty_server import put_between
 from emucluster.live.pods.logs import CURRENT_LOG
 from emucluster.live.pods.proc_net import sockets_of_this_process
 from emucluster.live.pods.user_code import add_user_servicer, exit_code_of, in_words
@@ -79,8 +80,10 @@ class ServerWorkload:
         ignore_term: bool,
         gate: Gate | None,
         log: Callable[[str], None],
+        echo: Echo | None = None,
     ) -> None:
         self.pid = os.getpid()
+        self._echo = echo
         self.ports = ports
         self._server = server
         self._address = address
@@ -110,6 +113,10 @@ class ServerWorkload:
         self._exit.set_result(ended)
         self._killing = asyncio.create_task(self._server.stop(None))
 
+    @property
+    def echo_calls(self) -> int | None:
+        return None if self._echo is None else self._echo.calls
+
     def freeze(self, frozen: bool) -> None:
         if self._gate is not None:
             self._gate.freeze(frozen)
@@ -129,13 +136,16 @@ async def start_server(context: WorkloadContext) -> ServerWorkload:
     CURRENT_LOG.set(context.log)
     gate = Gate() if context.shares_process else None
     is_echo = context.spec.image.kind == "echo"
-    pool = None if is_echo else ThreadPoolExecutor(SYNC_SERVICER_THREADS, "servicer")
+    pool = None if is_echo else _servicer_threads(context)
     guard = None if is_echo else ExitGuard()
     interceptors = [each for each in (gate, guard) if each is not None]
-    server = grpc.aio.server(pool, interceptors=interceptors or None, options=OPTIONS)
+    server = grpc.aio.server(pool, interceptors=interceptors or None, options=_options(context))
+    if context.answers is not None:
+        put_between(server, context.answers)
     try:
+        echo = None
         if is_echo:
-            await _add_echo(server, context)
+            echo = await _add_echo(server, context)
         else:
             await add_user_servicer(server, context)
         ports = _bind(server, context)
@@ -152,15 +162,35 @@ async def start_server(context: WorkloadContext) -> ServerWorkload:
         ignore_term=is_set(context.env, "EMU_IGNORE_TERM"),
         gate=gate,
         log=context.log.line,
+        echo=echo,
     )
     if guard is not None:
         guard.on_end = workload.end_by
     return workload
 
 
-async def _add_echo(server: grpc.aio.Server, context: WorkloadContext) -> None:
+def _servicer_threads(context: WorkloadContext) -> ThreadPoolExecutor:
+    """For handlers that are plain functions; gRPC calls them without the context of the server."""
+    return ThreadPoolExecutor(
+        SYNC_SERVICER_THREADS, "servicer", initializer=CURRENT_LOG.set, initargs=(context.log,)
+    )
+
+
+def _options(context: WorkloadContext) -> list[tuple[str, int]]:
+    """gRPC's arguments of a server, with its own limit on the age of connections (gRFC A9)."""
     try:
-        await add_echo(server, Echo(context.pod, context.env, log=context.log.line))
+        age_s = max_connection_age_s(context.env)
+    except BadBehaviour as error:
+        raise StartError(str(error)) from None
+    own = [] if age_s is None else [("grpc.max_connection_age_ms", round(age_s * 1000))]
+    return [*OPTIONS, *own]
+
+
+async def _add_echo(server: grpc.aio.Server, context: WorkloadContext) -> Echo:
+    try:
+        echo = Echo(context.pod, context.env, log=context.log.line)
+        await add_echo(server, echo)
+        return echo
     except BadBehaviour as error:
         raise StartError(str(error)) from None
 

@@ -6,9 +6,17 @@ from typing import Any, NoReturn
 
 import grpc
 
-from emucluster.core.errors import ApiError, EmuclusterError, from_status, to_status
+from emucluster.core.errors import (
+    ApiError,
+    EmuclusterError,
+    Unreachable,
+    from_status,
+    to_status,
+)
 
 STATUS_KEY = "emucluster-status-bin"
+UNREACHABLE_KEY = "emucluster-unreachable"
+"""Whom we asked could not reach somebody else: nobody knows what became of the request there."""
 
 _CODES = {
     400: grpc.StatusCode.INVALID_ARGUMENT,
@@ -29,6 +37,8 @@ async def abort(context: Any, error: EmuclusterError) -> NoReturn:
     if isinstance(error, ApiError):
         code = _CODES.get(error.code, grpc.StatusCode.INTERNAL)
         await context.abort(code, str(error), ((STATUS_KEY, to_status(error)),))
+    if isinstance(error, Unreachable):
+        await context.abort(grpc.StatusCode.UNAVAILABLE, str(error), ((UNREACHABLE_KEY, "yes"),))
     await context.abort(code, str(error))
     raise AssertionError("abort returned")
 
@@ -54,6 +64,12 @@ def translate(error: grpc.RpcError) -> EmuclusterError | None:
     for key, value in trailing or ():
         if key == STATUS_KEY and isinstance(value, bytes):
             return from_status(value)
+        if key == UNREACHABLE_KEY:
+            return Unreachable(_details(error))
     if getattr(error, "code", lambda: None)() is grpc.StatusCode.FAILED_PRECONDITION:
-        return EmuclusterError(str(getattr(error, "details", lambda: "")()))
+        return EmuclusterError(_details(error))
     return None
+
+
+def _details(error: grpc.RpcError) -> str:
+    return str(getattr(error, "details", lambda: "")())

@@ -1,7 +1,8 @@
 """gRPC servers of our own processes: token checked first, errors translated in one place."""
 
 import hmac
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import grpc
@@ -12,6 +13,7 @@ from emucluster.live.rpc.channel import AUTHORIZATION
 _OPTIONS = [
     ("grpc.max_receive_message_length", 64 << 20),
     ("grpc.max_send_message_length", 64 << 20),
+    ("grpc.http2.max_ping_strikes", 0),  # nodes look after quiet connections as client-go does
     ("grpc.so_reuseport", 0),  # a second cluster on our address must fail, not share it
 ]
 
@@ -56,9 +58,31 @@ def _refusal(handler: Any) -> Any:
     return make(refuse, handler.request_deserializer, handler.response_serializer)
 
 
-def make_server(token: str) -> grpc.aio.Server:
+class CallCounts(grpc.aio.ServerInterceptor):
+    """Counts the calls of each method, those that are refused included."""
+
+    def __init__(self) -> None:
+        self.by_method: Counter[str] = Counter()
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[Any], Awaitable[Any]],
+        handler_call_details: Any,
+    ) -> Any:
+        self.by_method[handler_call_details.method] += 1
+        return await continuation(handler_call_details)
+
+
+def make_server(
+    token: str,
+    *,
+    counts: CallCounts | None = None,
+    interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
+) -> grpc.aio.Server:
     """A server whose services are all behind `token`; the caller adds them, binds and starts it."""
-    return grpc.aio.server(interceptors=[TokenInterceptor(token)], options=_OPTIONS)
+    counting = [counts] if counts is not None else []
+    all_ = [TokenInterceptor(token), *counting, *interceptors]
+    return grpc.aio.server(interceptors=all_, options=_OPTIONS)
 
 
 def bind(server: grpc.aio.Server, address: str, port: int) -> int:

@@ -24,6 +24,7 @@ from emucluster.core.objects import (
     Deployment,
     DeploymentSpec,
     LabelSelector,
+    Lease,
     LoadBalancerIngress,
     LoadBalancerStatus,
     Namespace,
@@ -91,10 +92,13 @@ class TestNamesAndNamespaces:
         assert len(made.metadata.name) == 10
         assert set(made.metadata.name[5:]) <= set("bcdfghjklmnpqrstvwxz2456789")
 
-    def test_generated_names_never_collide(self, admission: Admission) -> None:
-        admission._rng = random.Random(5)
+    def test_generated_names_never_collide(self) -> None:
+        rng = random.Random(5)
+        admission = Admission(Store(ids=random.Random(1)), rng=rng)
+        admission.bootstrap(NOW)
+        state = rng.getstate()
         first = admission.create(ConfigMap(metadata=ObjectMeta(generate_name="c")), stamp=NOW)
-        admission._rng = random.Random(5)
+        rng.setstate(state)  # the same name comes up again
         second = admission.create(ConfigMap(metadata=ObjectMeta(generate_name="c")), stamp=NOW)
         assert first.metadata.name != second.metadata.name
 
@@ -192,7 +196,8 @@ class TestServiceAllocation:
         with pytest.raises(Invalid) as refused:
             admission.create(service("b", cluster_ip="10.96.0.50"), stamp=NOW)
         assert message(refused) == (
-            'Service "b" is invalid: spec.clusterIPs: Invalid value: ["10.96.0.50"]: failed to '
+            'Service "b" is invalid: spec.clusterIPs: Invalid value: []string{"10.96.0.50"}: '
+            "failed to "
             "allocate IP 10.96.0.50: provided IP is already allocated"
         )
         admission.delete(Service, "default", "a", stamp=NOW)
@@ -419,3 +424,61 @@ class TestTypeChanges:
             admission.update(with_spec(made, ports=wrong), stamp=NOW)
         assert admission.allocations._ports._pool._taken == before
         assert admission.store.get(Service, "default", "b") is made
+
+
+class TestDryRun:
+    def test_a_create_says_what_would_be_and_leaves_nothing(self, admission: Admission) -> None:
+        before = admission.store.version
+        made = admission.create(service("dry"), stamp=NOW, dry_run=True)
+        assert made.metadata.uid
+        assert made.metadata.creation_timestamp == NOW
+        assert made.metadata.resource_version == ""
+        assert made.spec.cluster_ip
+        assert admission.store.version == before
+        assert admission.store.get(Service, "default", "dry") is None
+        meta = ObjectMeta(name="dry", namespace="default")
+        again = admission.create(replace(made, metadata=meta), stamp=NOW)  # its address is free
+        assert again.spec.cluster_ip == made.spec.cluster_ip
+
+    def test_a_create_of_what_exists_is_refused_all_the_same(self, admission: Admission) -> None:
+        admission.create(service("dry"), stamp=NOW)
+        with pytest.raises(AlreadyExists):
+            admission.create(service("dry"), stamp=NOW, dry_run=True)
+
+    def test_an_update_shows_the_change_with_the_present_version(
+        self, admission: Admission
+    ) -> None:
+        made = admission.create(service("dry"), stamp=NOW)
+        changed = replace(made, spec=replace(made.spec, type="NodePort"))
+        shown = admission.update(changed, stamp=NOW, dry_run=True)
+        assert shown.spec.ports[0].node_port
+        assert shown.metadata.resource_version == made.metadata.resource_version
+        assert admission.store.get(Service, "default", "dry") == made
+
+    def test_a_delete_only_says_what_would_be_left(self, admission: Admission) -> None:
+        made = admission.create(service("dry"), stamp=NOW)
+        assert admission.delete("Service", "default", "dry", stamp=NOW, dry_run=True) == made
+        held = admission.delete(
+            "Service", "default", "dry", stamp=NOW, propagation="Foreground", dry_run=True
+        )
+        assert held.metadata.deletion_timestamp
+        assert admission.store.get(Service, "default", "dry") == made
+
+
+class TestVersions:
+    def test_a_lease_is_not_updated_without_saying_which(self, admission: Admission) -> None:
+        made = admission.create(Lease(metadata=ObjectMeta(name="l")), stamp=NOW)
+        for version in ("", "0"):
+            blind = replace(made, metadata=replace(made.metadata, resource_version=version))
+            with pytest.raises(Invalid) as caught:
+                admission.update(blind, stamp=NOW)
+            assert caught.value.message == (
+                'leases.coordination.k8s.io "l" is invalid: metadata.resourceVersion: '
+                "Invalid value: 0x0: must be specified for an update"
+            )
+
+    def test_most_kinds_are(self, admission: Admission) -> None:
+        made = admission.create(service("s"), stamp=NOW)
+        labels = {"a": "b"}
+        meta = replace(made.metadata, resource_version="0", labels=labels)
+        assert admission.update(replace(made, metadata=meta), stamp=NOW).metadata.labels == labels

@@ -15,6 +15,7 @@ from emucluster.core.admission.merge import three_way
 from emucluster.core.errors import ApiError, BadRequest, Invalid, NotFound
 from emucluster.core.objects import ConfigMap, Deployment, Namespace, Object, Service, replace
 from emucluster.core.objects.codec import decode_tree
+from emucluster.core.schemas.schema import schema_of
 from emucluster.core.store import Store
 
 NOW = "2026-01-01T00:00:00Z"
@@ -182,15 +183,26 @@ class TestThreeWays:
         assert (strategy.type, strategy.rolling_update) == ("Recreate", None)
 
 
+ENV = "spec.containers.env"
+
+
 class TestMergingLists:
     def merged(self, original: Any, modified: Any, current: Any, path: str, kind: str) -> Any:
+        _, _, inside = path.partition("spec.containers.")
+        if inside:
+            trees = [{"name": "c", inside: v} for v in (original, modified, current)]
+            lists = [[tree] for tree in trees]
+            (item,) = self.merged(*lists, "spec.containers", kind)
+            return item[inside]
         trees = []
         for value in (original, modified, current):
             tree = value
             for part in reversed(path.split(".")):
                 tree = {part: tree}
             trees.append(tree)
-        result: Any = three_way(*trees, kind=kind)
+        schema = schema_of("apps/v1" if kind == "Deployment" else "v1", kind)
+        assert schema is not None
+        result: Any = three_way(*trees, schema=schema)
         for part in path.split("."):
             result = result[part]
         return result
@@ -201,10 +213,10 @@ class TestMergingLists:
             ("spec.containers", "Pod", "name"),
             ("spec.template.spec.initContainers", "Deployment", "name"),
             ("spec.volumes", "Pod", "name"),
-            ("env", "Pod", "name"),
-            ("volumeMounts", "Pod", "mountPath"),
+            ("spec.containers.env", "Pod", "name"),
+            ("spec.containers.volumeMounts", "Pod", "mountPath"),
             ("spec.ports", "Service", "port"),
-            ("ports", "Pod", "containerPort"),
+            ("spec.containers.ports", "Pod", "containerPort"),
         ],
     )
     def test_items_are_merged_by_their_key(self, path: str, kind: str, key: str) -> None:
@@ -224,12 +236,16 @@ class TestMergingLists:
             {**udp, "nodePort": 2}
         ]
 
-    @pytest.mark.parametrize("path", ["spec.tolerations", "args", "spec.endpoints"])
+    @pytest.mark.parametrize(
+        "path", ["spec.tolerations", "spec.containers.args", "spec.readinessGates"]
+    )
     def test_lists_without_key_are_replaced(self, path: str) -> None:
         assert self.merged([1, 2], [3], [1, 2, 4], path, "Pod") == [3]
 
     def test_finalizers_of_others_stay(self) -> None:
-        assert self.merged(["a", "b"], ["a", "c"], ["b", "x", "a"], "metadata.finalizers", "") == [
+        assert self.merged(
+            ["a", "b"], ["a", "c"], ["b", "x", "a"], "metadata.finalizers", "Pod"
+        ) == [
             "x",
             "a",
             "c",
@@ -246,12 +262,12 @@ class TestMergingLists:
 
         merged = [
             item["name"]
-            for item in self.merged(items(original), items(modified), items(current), "env", "Pod")
+            for item in self.merged(items(original), items(modified), items(current), ENV, "Pod")
         ]
         assert set(merged) == set(modified) | (set(current) - set(original))
         assert len(merged) == len(set(merged))
         assert [name for name in merged if name in modified] == modified
-        again = self.merged(items(modified), items(modified), items(merged), "env", "Pod")
+        again = self.merged(items(modified), items(modified), items(merged), ENV, "Pod")
         assert again == items(merged)
 
 

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
+from emucluster.core.admission import Admission
 from emucluster.core.admission.defaults import with_defaults
 from emucluster.core.admission.defaults_pods import pull_policy
 from emucluster.core.admission.validation import validate_create
@@ -17,10 +19,14 @@ from emucluster.core.objects import (
     Object,
     Pod,
     ReplicaSet,
+    ResourceRequirements,
+    Secret,
     Service,
 )
+from emucluster.core.objects.codec import to_tree
 from emucluster.core.objects.manifest import load
 from emucluster.core.objects.registry import BY_KIND
+from emucluster.core.store import Store
 
 MANIFESTS = sorted((Path(__file__).parent.parent / "objects/manifests").iterdir())
 O = TypeVar("O", bound=Object)  # noqa: E741
@@ -127,6 +133,25 @@ def test_pods_tolerate_a_lost_node_for_five_minutes_unless_they_say_otherwise() 
     assert len(everything.spec.tolerations) == 1
 
 
+def test_a_limit_of_a_pod_is_its_request_too() -> None:
+    limited = "{limits: {cpu: 2, memory: 1Gi}, requests: {cpu: 1}}"
+    containers = f"containers: [{{name: a, image: b, resources: {limited}}}, {{name: c, image: d}}]"
+    of_pod, none = defaulted(Pod, f"spec: {{{containers}}}").spec.containers
+    assert of_pod.resources is not None
+    assert of_pod.resources.requests == {"cpu": 1, "memory": "1Gi"}
+    assert none.resources == ResourceRequirements()
+    template = f"spec: {{template: {{spec: {{{containers}}}}}}}"
+    of_template = defaulted(Deployment, template).spec.template.spec.containers[0]
+    assert of_template.resources is not None
+    assert of_template.resources.requests == {"cpu": 1}
+
+
+def test_empty_requirements_are_none() -> None:
+    empty = "spec: {template: {spec: {containers: [{name: a, image: b, resources: {}}]}}}"
+    absent = "spec: {template: {spec: {containers: [{name: a, image: b}]}}}"
+    assert defaulted(Deployment, empty).spec.template == defaulted(Deployment, absent).spec.template
+
+
 def test_a_template_gets_no_tolerations_and_no_service_links() -> None:
     template = "spec: {template: {spec: {containers: [{name: a, image: b}]}}}"
     spec = defaulted(Deployment, template).spec.template.spec
@@ -166,6 +191,13 @@ def test_a_node_offers_all_that_it_has() -> None:
     assert node.status.allocatable == {"pods": 110}
 
 
+def test_texts_of_a_secret_go_into_its_data() -> None:
+    secret = defaulted(Secret, "data: {a: eA==, b: eQ==}\nstringData: {b: z}\n")
+    assert secret.data == {"a": "eA==", "b": "eg=="}
+    assert secret.string_data is None
+    assert secret.type == "Opaque"
+
+
 def test_kinds_without_defaults_come_back_as_they_are() -> None:
     config = ConfigMap(data={"a": "b"})
     assert with_defaults(config) is config
@@ -184,3 +216,32 @@ def test_kinds_without_defaults_come_back_as_they_are() -> None:
 )
 def test_images_are_pulled_always_when_their_tag_may_move(image: str, policy: str) -> None:
     assert pull_policy(image) == policy
+
+
+def test_what_is_empty_is_there_as_go_writes_it() -> None:
+    admission = Admission(Store(ids=random.Random(1)), rng=random.Random(2))
+    admission.bootstrap("2026-01-01T00:00:00Z")
+    service = admission.store.get(Service, "default", "kubernetes")
+    assert service is not None
+    assert to_tree(service)["status"] == {"loadBalancer": {}}
+    containers = "{containers: [{name: a, image: b}], initContainers: [{name: i, image: b}]}"
+    template = to_tree(defaulted(Deployment, f"spec: {{template: {{spec: {containers}}}}}"))
+    for spec in (
+        to_tree(defaulted(Pod, f"spec: {containers}"))["spec"],
+        template["spec"]["template"]["spec"],
+    ):
+        assert spec["securityContext"] == {}
+        assert spec["containers"][0]["resources"] == {}
+        assert spec["initContainers"][0]["resources"] == {}
+
+
+def test_pods_have_a_priority_and_templates_have_none() -> None:
+    spec = defaulted(Pod, POD).spec
+    assert (spec.priority, spec.preemption_policy) == (0, "PreemptLowerPriority")
+    own = defaulted(Pod, POD + "  preemptionPolicy: Never\n").spec
+    assert (own.priority, own.preemption_policy) == (0, "Never")
+    classed = defaulted(Pod, POD + "  priorityClassName: high\n").spec
+    assert (classed.priority, classed.preemption_policy) == (None, None)
+    containers = "{containers: [{name: a, image: b}]}"
+    template = defaulted(Deployment, f"spec: {{template: {{spec: {containers}}}}}").spec.template
+    assert (template.spec.priority, template.spec.preemption_policy) == (None, None)

@@ -8,6 +8,10 @@ from emucluster.core.admission.defaults import with_defaults
 from emucluster.core.admission.validation import validate_create
 from emucluster.core.objects.manifest import load
 
+NO_SELECTOR = (
+    "v1.LabelSelector{MatchLabels:map[string]string(nil), "
+    "MatchExpressions:[]v1.LabelSelectorRequirement(nil)}"
+)
 LABEL = (
     "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and "
     "must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used "
@@ -18,6 +22,7 @@ DNS_1035 = (
     "alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', "
     "regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')"
 )
+NEGATIVE = "must be greater than or equal to 0"
 PORT_RANGE = "must be between 1 and 65535, inclusive"
 
 
@@ -68,7 +73,11 @@ def deployment(spec: str) -> list[str]:
         ),
         (
             "{ports: [{port: 80, name: a}, {port: 80, name: b}]}",
-            ['spec.ports[1]: Duplicate value: {"port":80,"protocol":"TCP"}'],
+            [
+                'spec.ports[1]: Duplicate value: core.ServicePort{Name:"", Protocol:"TCP", '
+                "AppProtocol:(*string)(nil), Port:80, "
+                'TargetPort:intstr.IntOrString{Type:0, IntVal:0, StrVal:""}, NodePort:0}'
+            ],
         ),
         ("{ports: [{port: 80, name: a}, {port: 80, name: b, protocol: UDP}]}", []),
         (
@@ -180,7 +189,8 @@ def deployment(spec: str) -> list[str]:
         (
             "{clusterIP: 10.96.0.9, clusterIPs: [10.96.0.8], ports: [{port: 80}]}",
             [
-                'spec.clusterIPs: Invalid value: ["10.96.0.8"]: first value must match `clusterIP`',
+                'spec.clusterIPs: Invalid value: []string{"10.96.0.8"}: first value must match '
+                "`clusterIP`",
             ],
         ),
     ],
@@ -327,12 +337,16 @@ def test_pods_are_held_to_their_rules(spec: str, expected: list[str]) -> None:
         ("{TEMPLATE}", ["spec.selector: Required value"]),
         (
             "{selector: {}, TEMPLATE}",
-            ["spec.selector: Invalid value: {}: empty selector is invalid for deployment"],
+            [
+                f"spec.selector: Invalid value: {NO_SELECTOR}: empty selector is invalid for "
+                "deployment"
+            ],
         ),
         (
             "{selector: {matchLabels: {app: other}}, TEMPLATE}",
             [
-                'spec.template.metadata.labels: Invalid value: {"app":"web"}: `selector` does '
+                'spec.template.metadata.labels: Invalid value: map[string]string{"app":"web"}: '
+                "`selector` does "
                 "not match template `labels`"
             ],
         ),
@@ -343,21 +357,26 @@ def test_pods_are_held_to_their_rules(spec: str, expected: list[str]) -> None:
         (
             "{strategy: {rollingUpdate: {maxSurge: 0, maxUnavailable: 0%}}, SELECTOR, TEMPLATE}",
             [
-                'spec.strategy.rollingUpdate.maxUnavailable: Invalid value: "0%": may not be 0 '
+                "spec.strategy.rollingUpdate.maxUnavailable: Invalid value: "
+                "intstr.IntOrString{Type:1, "
+                'IntVal:0, StrVal:"0%"}: may not be 0 '
                 "when `maxSurge` is 0"
             ],
         ),
         (
             "{strategy: {rollingUpdate: {maxUnavailable: 200%}}, SELECTOR, TEMPLATE}",
             [
-                'spec.strategy.rollingUpdate.maxUnavailable: Invalid value: "200%": must not be '
+                "spec.strategy.rollingUpdate.maxUnavailable: Invalid value: "
+                "intstr.IntOrString{Type:1, "
+                'IntVal:0, StrVal:"200%"}: must not be '
                 "greater than 100%"
             ],
         ),
         (
             "{strategy: {rollingUpdate: {maxSurge: lots}}, SELECTOR, TEMPLATE}",
             [
-                'spec.strategy.rollingUpdate.maxSurge: Invalid value: "lots": a valid percent '
+                "spec.strategy.rollingUpdate.maxSurge: Invalid value: intstr.IntOrString{Type:1, "
+                'IntVal:0, StrVal:"lots"}: a valid percent '
                 "string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', "
                 "regex used for validation is '[0-9]+%')"
             ],
@@ -456,7 +475,8 @@ def test_slices_are_held_to_their_rules() -> None:
         (
             "apiVersion: v1\nkind: Node\nmetadata: {name: n}\n"
             "spec: {taints: [{key: a, effect: NoExecute}, {key: a, effect: NoExecute}]}",
-            'metadata.taints[1]: Duplicate value: {"effect":"NoExecute","key":"a"}: taints must',
+            'metadata.taints[1]: Duplicate value: core.Taint{Key:"a", Value:"", '
+            'Effect:"NoExecute", ',
         ),
         (
             "apiVersion: coordination.k8s.io/v1\nkind: Lease\nmetadata: {name: n, namespace: d}\n"
@@ -486,3 +506,62 @@ def test_a_config_map_holds_a_mebibyte_at_most() -> None:
 def test_all_problems_are_told_at_once() -> None:
     found = service("{type: LoadBalancer, ports: [{port: 0}, {port: 0}]}", name="Web")
     assert len(found) == 8
+
+
+REQUESTS = "spec.containers[0].resources.requests"
+LIMITS = "spec.containers[0].resources.limits"
+
+
+@pytest.mark.parametrize(
+    ("requests", "limits", "expected"),
+    [
+        ("{cpu: 1}", "{cpu: 1000m, memory: 1Gi}", []),
+        (
+            "{cpu: 2}",
+            "{cpu: 1}",
+            [f'{REQUESTS}: Invalid value: "2": must be less than or equal to cpu limit of 1'],
+        ),
+        (
+            "{cpu: 1500m, memory: 1024Mi}",
+            "{cpu: '1.4', memory: 1000Mi}",
+            [
+                f'{REQUESTS}: Invalid value: "1500m": must be less than or equal to cpu limit of '
+                "1400m",
+                f'{REQUESTS}: Invalid value: "1Gi": must be less than or equal to memory limit of '
+                "1000Mi",
+            ],
+        ),
+        (
+            "{cpu: 1, x.io/gpu: 1}",
+            "{cpu: 1, x.io/gpu: 2}",
+            [f'{REQUESTS}: Invalid value: "1": must be equal to x.io/gpu limit of 2'],
+        ),
+        (
+            "{x.io/gpu: 1}",
+            "{}",
+            [f"{LIMITS}: Required value: Limit must be set for non overcommitable resources"],
+        ),
+        (
+            "{}",
+            "{hugepages-2Mi: 4Mi}",
+            ["spec.containers[0].resources: Forbidden: HugePages require cpu or memory"],
+        ),
+        ("{cpu: -1}", "{cpu: 0}", [f'{REQUESTS}[cpu]: Invalid value: "-1": {NEGATIVE}']),
+    ],
+)
+def test_requests_are_within_limits(requests: str, limits: str, expected: list[str]) -> None:
+    assert container(f"resources: {{requests: {requests}, limits: {limits}}}") == expected
+
+
+def test_requests_are_within_limits_also_of_init_containers_and_templates() -> None:
+    resources = "resources: {requests: {cpu: 2}, limits: {cpu: 1}}"
+    text = 'requests: Invalid value: "2": must be less than or equal to cpu limit of 1'
+    init = f"initContainers: [{{name: i, image: b, {resources}}}]"
+    assert container("", init) == [f"spec.initContainers[0].resources.{text}"]
+    template = (
+        "template: {metadata: {labels: {app: web}}, spec: {containers: "
+        f"[{{name: a, image: b, {resources}}}]}}}}"
+    )
+    assert deployment(f"{{SELECTOR, {template}}}") == [
+        f"spec.template.spec.containers[0].resources.{text}"
+    ]

@@ -34,10 +34,10 @@ def test_a_cluster_ip_is_for_life() -> None:
     old = made(Service, CLUSTER)
     new = made(Service, CLUSTER.replace("96.0.9", "96.0.8"))
     assert problems(new, old) == [
-        'spec.clusterIPs[0]: Invalid value: ["10.96.0.8"]: may not change once set'
+        'spec.clusterIPs[0]: Invalid value: []string{"10.96.0.8"}: may not change once set'
     ]
     assert problems(made(Service, f"spec: {{{PORTS}}}"), old) == [
-        "spec.clusterIPs[0]: Invalid value: []: primary clusterIP can not be unset"
+        "spec.clusterIPs[0]: Invalid value: []string(nil): primary clusterIP can not be unset"
     ]
 
 
@@ -108,7 +108,8 @@ def test_the_selector_of_a_deployment_is_fixed_and_its_template_is_not() -> None
     assert problems(made(Deployment, DEPLOYMENT.replace("v: a", "v: b")), old) == []
     wider = DEPLOYMENT.replace("{app: web}}, t", "{app: web, v: a}}, t")
     assert problems(made(Deployment, wider), old) == [
-        'spec.selector: Invalid value: {"matchLabels":{"app":"web","v":"a"}}: field is immutable'
+        'spec.selector: Invalid value: v1.LabelSelector{MatchLabels:map[string]string{"app":"web", '
+        '"v":"a"}, MatchExpressions:[]v1.LabelSelectorRequirement(nil)}: field is immutable'
     ]
 
 

@@ -35,7 +35,7 @@ def ejected_after_s(world: World, *, silent_from_s: float) -> float:
         ("envoy", False, 3.5, 4.5),
     ],
 )
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(phase=st.floats(0, 1, exclude_max=True))
 def test_a_silent_target_is_out_after_its_thresholds_worth_of_checks(
     preset: str, local: bool, fastest_s: float, slowest_s: float, phase: float

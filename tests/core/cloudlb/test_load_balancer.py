@@ -210,7 +210,7 @@ def test_flow_hash_is_even_to_a_few_per_cent_and_constant() -> None:
     }
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     count=st.integers(2, 9),
     left=st.integers(0, 8),

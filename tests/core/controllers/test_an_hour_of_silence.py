@@ -78,7 +78,7 @@ def test_an_hour_of_silence_runs_through_unknown_eviction_replacement_and_return
     assert condition(node)[0] == "True"
     assert node.spec.taints == ()
     assert len(world.pods()) == 4
-    for reason in ("NodeNotReady", "NodeReady", "TaintManagerEviction"):
+    for reason in ("NodeNotReady", "TaintManagerEviction"):
         assert world.told(reason)
 
 

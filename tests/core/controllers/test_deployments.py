@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
-from emucluster.core.objects import Deployment, Pod, ReplicaSet, replace
+from emucluster.core.errors import Forbidden
+from emucluster.core.objects import Deployment, Object, Pod, ReplicaSet, replace
 
 from .world import World, deployment, pod
 
@@ -206,3 +208,97 @@ def test_deleting_a_deployment_takes_its_sets_and_pods_along(world: World) -> No
     world.step()
     assert list(world.store.list(ReplicaSet)) == []
     assert list(world.store.list(Pod)) == []
+
+
+def rolled_back(world: World, to: ReplicaSet) -> None:
+    """What `kubectl rollout undo` sends: the set's template without its hash, its annotations."""
+    old = world.get(Deployment, "web")
+    assert to.spec.template is not None
+    labels = {
+        name: value
+        for name, value in (to.spec.template.metadata.labels or {}).items()
+        if name != "pod-template-hash"
+    }
+    metadata = replace(to.spec.template.metadata, labels=labels)
+    template = replace(to.spec.template, metadata=metadata)
+    own = {
+        name: value
+        for name, value in (to.metadata.annotations or {}).items()
+        if not name.startswith("deployment.kubernetes.io/")
+    }
+    kept = {"deployment.kubernetes.io/revision": revision(old)}
+    meta = replace(old.metadata, annotations={**kept, **own})
+    world.update(replace(old, metadata=meta, spec=replace(old.spec, template=template)))
+
+
+def revision(obj: Deployment | ReplicaSet) -> str:
+    return (obj.metadata.annotations or {})["deployment.kubernetes.io/revision"]
+
+
+def with_cause(world: World, cause: str) -> None:
+    old = world.get(Deployment, "web")
+    annotations = {**(old.metadata.annotations or {}), "kubernetes.io/change-cause": cause}
+    world.update(replace(old, metadata=replace(old.metadata, annotations=annotations)))
+
+
+def test_each_revision_keeps_its_cause_and_its_former_numbers(world: World) -> None:
+    world.deploy(replicas=1)
+    with_cause(world, "first")
+    world.run(1)
+    (first,) = world.replicasets()
+    with_image(world, "web", "emucluster/echo:2")
+    with_cause(world, "second")
+    world.run(1)
+    rolled_back(world, world.get(ReplicaSet, first.metadata.name))
+    world.run(1)
+    again = world.get(ReplicaSet, first.metadata.name)
+    assert revision(world.get(Deployment, "web")) == revision(again) == "3"
+    annotations = again.metadata.annotations or {}
+    assert annotations["deployment.kubernetes.io/revision-history"] == "1"
+    assert annotations["kubernetes.io/change-cause"] == "first"
+    (other,) = (each for each in world.replicasets() if each.metadata.name != first.metadata.name)
+    assert (other.metadata.annotations or {})["kubernetes.io/change-cause"] == "second"
+    assert condition(world, "Progressing") == ("True", "NewReplicaSetAvailable")
+
+
+def test_a_resumed_roll_out_goes_on_and_completes(world: World) -> None:
+    world.deploy(replicas=2)
+    world.step()
+    old = world.get(Deployment, "web")
+    world.update(replace(old, spec=replace(old.spec, paused=True)))
+    with_image(world, "web", "emucluster/echo:2")
+    paused = world.get(Deployment, "web")
+    world.update(replace(paused, spec=replace(paused.spec, paused=True)))
+    world.step()
+    assert condition(world, "Progressing") == ("Unknown", "DeploymentPaused")
+    paused = world.get(Deployment, "web")
+    assert paused.status.observed_generation == paused.metadata.generation
+    world.update(replace(paused, spec=replace(paused.spec, paused=None)))
+    world.run(2)
+    assert condition(world, "Progressing") == ("True", "NewReplicaSetAvailable")
+    assert world.get(Deployment, "web").status.updated_replicas == 2
+
+
+def test_pods_that_cannot_be_created_are_told_by_a_condition_until_they_can(world: World) -> None:
+    world.deploy(replicas=1)
+    world.step()
+    refusing, asked = world.admission.create, 0
+
+    def refuse(obj: Object, **how: Any) -> Object:
+        nonlocal asked
+        if isinstance(obj, Pod):
+            asked += 1
+            # Worded otherwise each time: that must not be news.
+            raise Forbidden.of("pods", obj.metadata.name, "exceeded quota")
+        return refusing(obj, **how)
+
+    world.admission.create = refuse  # type: ignore[method-assign,assignment]
+    world.admission.scale("Deployment", "default", "web", 2, stamp=world.stamp)
+    world.run(100)
+    assert 5 < asked < 30
+    assert condition(world, "ReplicaFailure") == ("True", "FailedCreate")
+    assert any("exceeded quota" in each for each in world.told("FailedCreate"))
+    world.admission.create = refusing  # type: ignore[method-assign]
+    world.run(100)
+    types = {each.type for each in world.get(Deployment, "web").status.conditions}
+    assert types == {"Available", "Progressing"}

@@ -10,7 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emucluster.core.controllers.slice_packing import SlicePacker
-from emucluster.core.objects import Endpoint, EndpointSlice, Node, Pod, Service, replace
+from emucluster.core.objects import (
+    Endpoint,
+    Endpoints,
+    EndpointSlice,
+    Node,
+    Pod,
+    Service,
+    replace,
+)
 
 from .world import ZONE, World, pod, ready, service
 
@@ -241,7 +249,7 @@ def test_pods_of_a_node_that_does_not_exist_are_no_endpoints(world: World) -> No
 events = st.lists(st.integers(0, 8), min_size=1, max_size=40)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(events, st.integers(0, 2**16))
 def test_after_any_events_the_slices_say_what_a_fresh_look_would_say(
     todo: list[int], seed: int
@@ -279,6 +287,21 @@ def test_after_any_events_the_slices_say_what_a_fresh_look_would_say(
     }
     assert found == expected
     assert len(found) == sum(len(s.endpoints) for s in world.slices("web"))
+    legacy = world.store.get(Endpoints, "default", "web")
+    assert (legacy is None) == (web is None)
+    pairs = {
+        (address.target_ref.name if address.target_ref else "", is_ready, port.port)
+        for subset in (legacy.subsets if legacy is not None else ())
+        for is_ready, group in ((True, subset.addresses), (False, subset.not_ready_addresses))
+        for address in group
+        for port in subset.ports
+    }
+    # Terminating pods are no addresses of Endpoints.
+    assert pairs == {
+        (name, is_ready, port)
+        for name, ((is_ready, _, gone), _, port) in expected.items()
+        if not gone
+    }
 
 
 def act(world: World, rng: random.Random, kind: int, i: int) -> None:

@@ -46,6 +46,19 @@ def zones_of(count: int, *, each: int) -> World:
     return world
 
 
+def test_a_new_node_and_one_that_falls_silent_are_told() -> None:
+    world = zones_of(1, each=2)
+    assert world.told("RegisteredNode") == [
+        f"Node {name} event: Registered Node {name} in Controller" for name in ("z0-0", "z0-1")
+    ]
+    world.run(60)
+    world.plane = world.new_plane()
+    world.silent.add("z0-1")
+    world.run(120)
+    assert len(world.told("RegisteredNode")) == 2
+    assert world.told("NodeNotReady") == ["Node z0-1 status is now: NodeNotReady"]
+
+
 @pytest.mark.parametrize(
     ("ready_nodes", "silent", "state", "rate"),
     [

@@ -9,10 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emucluster.core.controllers.placement import ClassNodes, OwnerSpread
-from emucluster.core.controllers.quantities import milli
+from emucluster.core.controllers.scheduler import Scheduler
 from emucluster.core.objects import Node, Pod, Taint, replace
+from emucluster.core.objects.quantity import milli
 
 from .world import World, pod
+
+NO_VICTIMS = "No preemption victims found for incoming pod"
+NOT_HELPFUL = "Preemption is not helpful for scheduling"
 
 GPU = {"key": "gpu", "operator": "Exists", "effect": "NoSchedule"}
 
@@ -25,6 +29,12 @@ def scheduled(world: World, name: str) -> tuple[str, str | None, str | None]:
     conditions = world.get(Pod, name).status.conditions
     (found,) = (each for each in conditions if each.type == "PodScheduled")
     return found.status, found.reason, found.message
+
+
+def refused(nodes: int, reason: str, preemption: str = NOT_HELPFUL) -> str:
+    """What a pod is told that every node refuses for the same reason."""
+    one, two = (f"0/{nodes} nodes are available: {nodes} {why}." for why in (reason, preemption))
+    return f"{one} preemption: {two}"
 
 
 def change_node(world: World, name: str, **spec: object) -> None:
@@ -73,7 +83,7 @@ def test_a_cordoned_node_gets_no_pods_until_it_is_uncordoned() -> None:
     world.create(pod("p"))
     world.step()
     assert node_of(world, "p") is None
-    message = "0/1 nodes are available: 1 node(s) were unschedulable."
+    message = refused(1, "node(s) were unschedulable")
     assert scheduled(world, "p") == ("False", "Unschedulable", message)
     assert world.told("FailedScheduling") == [message]
     change_node(world, "node-1", unschedulable=False)
@@ -90,7 +100,7 @@ def test_only_tolerating_pods_go_to_a_tainted_node() -> None:
     world.create(pod("special", tolerations=[GPU]))
     world.step()
     assert node_of(world, "special") == "node-1"
-    refusal = "0/1 nodes are available: 1 node(s) had untolerated taint {gpu: yes}."
+    refusal = refused(1, "node(s) had untolerated taint {gpu: yes}")
     assert scheduled(world, "plain")[2] == refusal
 
 
@@ -116,7 +126,7 @@ def test_node_selector_and_required_affinity_choose_among_nodes() -> None:
     world.create(pod("nowhere", nodeSelector={"disk": "tape"}))
     world.step()
     assert (node_of(world, "selected"), node_of(world, "affine")) == ("fast", "fast")
-    refusal = "0/2 nodes are available: 2 node(s) didn't match Pod's node affinity/selector."
+    refusal = refused(2, "node(s) didn't match Pod's node affinity/selector")
     assert scheduled(world, "nowhere")[2] == refusal
 
 
@@ -127,7 +137,7 @@ def test_a_full_node_takes_the_next_pod_when_one_leaves() -> None:
     world.step()
     world.create(pod("second"))
     world.step()
-    assert scheduled(world, "second")[2] == "0/1 nodes are available: 1 Too many pods."
+    assert scheduled(world, "second")[2] == refused(1, "Too many pods", NO_VICTIMS)
     world.delete(world.get(Pod, "first"))
     world.step()
     assert node_of(world, "second") == "node-1"
@@ -142,7 +152,7 @@ def test_two_pods_with_the_same_host_port_never_share_a_node() -> None:
         world.create(pod(name, containers=[container]))
         world.step()
     wording = "node(s) didn't have free ports for the requested pod ports"
-    assert scheduled(world, "second")[2] == f"0/1 nodes are available: 1 {wording}."
+    assert scheduled(world, "second")[2] == refused(1, wording, NO_VICTIMS)
 
 
 def test_requests_count_where_the_node_declares_the_resource() -> None:
@@ -156,7 +166,7 @@ def test_requests_count_where_the_node_declares_the_resource() -> None:
         world.create(pod(name, containers=[container]))
         world.step()
     assert node_of(world, "first") == "node-1"
-    assert scheduled(world, "second")[2] == "0/1 nodes are available: 1 Insufficient cpu."
+    assert scheduled(world, "second")[2] == refused(1, "Insufficient cpu", NO_VICTIMS)
 
 
 def test_a_cluster_without_nodes_says_so_and_schedules_when_one_comes() -> None:
@@ -205,7 +215,7 @@ actions = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(actions, st.integers(0, 2**16))
 def test_no_node_ever_gets_more_pods_than_slots(todo: list[str], seed: int) -> None:
     rng, world = random.Random(seed), World()
@@ -260,3 +270,44 @@ def test_candidates_are_every_feasible_node_once_whatever_happened_before(
         in_first_zone = [n for n in found if int(n[1]) % 2 == int(found[0][1]) % 2] if found else []
         counts = [spread.on_node(n) for n in in_first_zone]
         assert counts == sorted(counts)
+
+
+def pinned_to(name: str, node: str, **spec: object) -> Pod:
+    """As a DaemonSet pins its pods."""
+    field = {"key": "metadata.name", "operator": "In", "values": [node]}
+    terms = {"nodeSelectorTerms": [{"matchFields": [field]}]}
+    affinity = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}}
+    return pod(name, {"app": "agent"}, affinity=affinity, **spec)
+
+
+def test_a_pod_that_names_its_node_waits_for_that_one_alone() -> None:
+    world = World()
+    world.add_node("node-1", pods=1)
+    world.add_node("node-2")
+    world.create(pinned_to("first", "node-1"))
+    world.create(pinned_to("second", "node-1"))
+    world.create(pinned_to("third", "node-3"))
+    world.step()
+    assert node_of(world, "first") == "node-1"
+    assert scheduled(world, "second")[2] == (
+        "0/2 nodes are available: 1 Too many pods, "
+        "1 node(s) didn't satisfy plugin(s) [NodeAffinity]. preemption: 0/2 nodes are available: "
+        f"1 {NO_VICTIMS}, 1 {NOT_HELPFUL}."
+    )
+    world.delete(world.get(Pod, "first"))
+    world.add_node("node-3")
+    world.step()
+    assert node_of(world, "second") == "node-1"
+    assert node_of(world, "third") == "node-3"
+
+
+def test_pods_that_name_their_nodes_leave_no_classes_behind() -> None:
+    world = World(kubelets=False)
+    for i in range(20):
+        world.add_node(f"node-{i}")
+        world.create(pinned_to(f"agent-{i}", f"node-{i}"))
+    world.step()
+    assert all(each.spec.node_name for each in world.pods())
+    (scheduler,) = (c for c in world.plane._controllers if isinstance(c, Scheduler))
+    assert scheduler._classes == {}
+    assert scheduler._pinned == {}

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import os
+from base64 import b64encode
+
 import pytest
 
 from emucluster.core.kubelet import commands as c
-from emucluster.core.kubelet.environment import ConfigError, PodFacts, container_environment
+from emucluster.core.kubelet.environment import (
+    ConfigError,
+    PodFacts,
+    container_environment,
+    data_of,
+)
 from emucluster.core.kubelet.expansion import expand
 from emucluster.core.kubelet.image import UnknownImage, parse_image
 from emucluster.core.objects import (
@@ -17,6 +25,10 @@ from emucluster.core.objects import (
     EnvVar,
     EnvVarSource,
     ObjectMeta,
+    ResourceFieldSelector,
+    ResourceRequirements,
+    Secret,
+    SecretEnvSource,
     SecretKeySelector,
     Service,
     replace,
@@ -28,6 +40,11 @@ from tests.core.kubelet.virtual_node import VirtualNode, pod
 MAP = ConfigMap(
     metadata=ObjectMeta(name="settings", namespace="default"), data={"color": "blue", "n": "1"}
 )
+SECRET = Secret(
+    metadata=ObjectMeta(name="db", namespace="default"),
+    data={"password": b64encode(b"s3cret\n").decode(), "raw": b64encode(b"\xff").decode()},
+)
+SOURCES = {("ConfigMap", "settings"): data_of(MAP), ("Secret", "db"): data_of(SECRET)}
 
 
 def service(name: str, namespace: str = "default", ip: str = "10.96.4.2") -> Service:
@@ -50,8 +67,8 @@ def environment(*env: EnvVar, links: bool = True, **more: object) -> dict[str, s
     ]
     return container_environment(
         container,
-        PodFacts(owner, "127.32.1.2", "127.16.0.1"),
-        config_maps=lambda namespace, name: MAP if name == "settings" else None,
+        PodFacts(owner, "127.32.1.2", "127.16.0.1", {"cpu": "4", "memory": "8Gi"}),
+        sources=lambda kind, namespace, name: SOURCES.get((kind, name)),
         services=services,
     )
 
@@ -63,6 +80,16 @@ def ref(path: str) -> EnvVarSource:
 def key(name: str, of: str, *, optional: bool | None = None) -> EnvVarSource:
     selector = ConfigMapKeySelector(key=name, name=of, optional=optional)
     return EnvVarSource(config_map_key_ref=selector)
+
+
+def secret(name: str, of: str = "db", *, optional: bool | None = None) -> EnvVarSource:
+    selector = SecretKeySelector(key=name, name=of, optional=optional)
+    return EnvVarSource(secret_key_ref=selector)
+
+
+def amount(resource: str, divisor: str | None = None, container: str | None = None) -> EnvVarSource:
+    selector = ResourceFieldSelector(resource=resource, divisor=divisor, container_name=container)
+    return EnvVarSource(resource_field_ref=selector)
 
 
 def test_values_may_refer_to_earlier_ones() -> None:
@@ -100,16 +127,52 @@ def test_config_maps_give_single_keys_and_all_keys_with_a_prefix() -> None:
     assert "NOPE" not in env
 
 
+def test_secrets_give_single_keys_and_all_keys_decoded() -> None:
+    whole = EnvFromSource(prefix="DB_", secret_ref=SecretEnvSource(name="db"))
+    none = EnvFromSource(secret_ref=SecretEnvSource(name="absent", optional=True))
+    env = environment(
+        EnvVar(name="PASSWORD", value_from=secret("password")),
+        EnvVar(name="URL", value="db://$(PASSWORD)"),
+        EnvVar(name="TOKEN", value_from=secret("token", optional=True)),
+        EnvVar(name="OTHER", value_from=secret("k", "absent", optional=True)),
+        env_from=(whole, none),
+    )
+    assert env["PASSWORD"] == env["DB_password"] == "s3cret\n"
+    assert env["URL"] == "db://s3cret\n"
+    assert os.fsencode(env["DB_raw"]) == b"\xff"
+    assert not env.keys() & {"TOKEN", "OTHER"}
+
+
+@pytest.mark.parametrize(
+    ("source", "value"),
+    [
+        (amount("limits.cpu"), "2"),
+        (amount("limits.cpu", "1m"), "1500"),
+        (amount("requests.cpu", "1m"), "250"),
+        (amount("limits.memory"), str(8 * 2**30)),
+        (amount("limits.memory", "1Gi"), "8"),
+        (amount("requests.memory", "1Mi"), "0"),
+        (amount("requests.cpu", "1m", "main"), "250"),
+    ],
+)
+def test_amounts_are_in_units_of_the_divisor_rounded_up(source: EnvVarSource, value: str) -> None:
+    resources = ResourceRequirements(limits={"cpu": "1500m"}, requests={"cpu": "250m"})
+    main = Container(name="main", resources=resources, env=(EnvVar(name="X", value_from=source),))
+    facts = PodFacts(pod(containers=(main,)), "", "", {"cpu": "4", "memory": "8Gi"})
+    env = container_environment(main, facts, sources=lambda *_: None, services=[])
+    assert env["X"] == value
+
+
 @pytest.mark.parametrize(
     ("source", "message"),
     [
         (key("a", "absent"), 'configmap "absent" not found'),
         (key("a", "settings"), "couldn't find key a in ConfigMap default/settings"),
         (ref("status.phase"), "unsupported fieldPath: status.phase"),
-        (
-            EnvVarSource(secret_key_ref=SecretKeySelector(name="s", key="k")),
-            'secret "s": Secrets are not offered',
-        ),
+        (secret("k", "s"), 'secret "s" not found'),
+        (secret("k"), "couldn't find key k in Secret default/db"),
+        (amount("limits.gpu"), "Unsupported container resource : limits.gpu"),
+        (amount("limits.cpu", None, "nobody"), "container nobody not found"),
     ],
 )
 def test_what_is_missing_is_a_config_error(source: EnvVarSource, message: str) -> None:
@@ -147,6 +210,24 @@ def test_a_pod_waits_for_its_config_map_and_starts_when_it_comes() -> None:
     (start,) = [each for _, each in node.log if isinstance(each, c.StartContainer)]
     assert dict(start.spec.env)["COLOR"] == "blue"
     assert start.spec.args == ("--color=blue",)
+
+
+def test_a_pod_waits_for_its_secret_and_looks_again_by_itself() -> None:
+    node = VirtualNode().boot()
+    env = (EnvVar(name="PASSWORD", value_from=secret("password")),)
+    node.create(pod(env=env))
+    state = node.container().state.waiting
+    assert (state.reason, state.message) == ("CreateContainerConfigError", 'secret "db" not found')
+    assert node.status().phase == "Pending"
+    node.carry_out(node.kubelet.handle_object("ADDED", SECRET, node.now_s, node.stamp))
+    (start,) = [each for _, each in node.log if isinstance(each, c.StartContainer)]
+    assert dict(start.spec.env)["PASSWORD"] == "s3cret\n"
+    # What a container has it keeps; the next one finds what is there then.
+    gone = node.kubelet.handle_object("DELETED", SECRET, node.now_s, node.stamp)
+    assert gone == []
+    node.exits(1)
+    node.run_until(30)
+    assert node.container().state.waiting.reason == "CreateContainerConfigError"
 
 
 def test_unfinished_references_stay_as_they_are() -> None:

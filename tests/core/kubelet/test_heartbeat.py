@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from emucluster.core.kubelet import commands as c
-from emucluster.core.objects import Node, NodeCondition, replace
+from emucluster.core.objects import Node, NodeCondition, ObjectMeta, replace
 from tests.core.kubelet.virtual_node import VirtualNode, pod
 
 
@@ -19,6 +19,10 @@ def test_a_node_registers_with_labels_addresses_capacity_and_conditions() -> Non
     labels = registered.metadata.labels or {}
     assert labels["kubernetes.io/hostname"] == "node-1"
     assert labels["topology.kubernetes.io/zone"] == "zone-a"
+    assert registered.metadata.annotations == {
+        "node.alpha.kubernetes.io/ttl": "0",
+        "volumes.kubernetes.io/controller-managed-attach-detach": "true",
+    }
     assert registered.spec.pod_cidr == "127.32.1.0/24"
     assert registered.spec.provider_id == "emucluster:///zone-a/node-1"
     assert {each.type: each.address for each in registered.status.addresses} == {
@@ -73,6 +77,43 @@ def test_a_node_that_was_called_unknown_says_otherwise_within_10_s() -> None:
     ready = written(node).status.conditions[-1]
     assert node.times(c.WriteNodeStatus)[-1] > 20
     assert (ready.status, ready.last_transition_time) == ("True", ready.last_heartbeat_time)
+    assert node.events("NodeReady") == ["Node node-1 status is now: NodeReady"] * 2
+
+
+def test_a_node_that_is_deleted_is_not_registered_again_by_the_kubelet_that_runs() -> None:
+    node = VirtualNode().boot().run_until(20)
+    node.node_is_there = False
+    node.run_until(1000)
+    assert node.times(c.RegisterNode) == [0]
+    assert len(node.times(c.RenewLease)) > 100  # tried again and again, in vain
+    assert node.times(c.WriteNodeStatus)[1] == 300
+    node.reboot()
+    assert node.node_is_there
+    assert node.times(c.RegisterNode) == [0, 1000]
+
+
+def test_a_node_that_somebody_else_creates_again_is_reported_on_within_10_s() -> None:
+    node = VirtualNode().boot().run_until(20)
+    node.node_is_there = False
+    node.run_until(100)
+    node.node_is_there = True
+    bare = Node(metadata=ObjectMeta(name="node-1"))
+    node.carry_out(node.kubelet.handle_object("ADDED", bare, node.now_s, node.stamp))
+    node.run_until(110)
+    assert node.times(c.WriteNodeStatus)[-1] > 100
+
+
+def test_what_is_said_of_a_node_comes_once_it_is_there() -> None:
+    node = VirtualNode()
+    node.api_up = False
+    node.boot().run_until(3)
+    assert node.events() == []
+    node.api_up = True
+    node.run_until(60)
+    assert node.events() == ["Starting kubelet.", "Node node-1 status is now: NodeReady"]
+    node.reboot()
+    assert node.events("Starting") == ["Starting kubelet."] * 2
+    assert len(node.events("NodeReady")) == 1
 
 
 def test_after_a_reboot_pods_run_again_at_their_address_with_one_restart_more() -> None:

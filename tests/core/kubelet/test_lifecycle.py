@@ -8,7 +8,7 @@ import pytest
 
 from emucluster.core.kubelet import commands as c
 from emucluster.core.kubelet import events as e
-from emucluster.core.objects import Container, PodReadinessGate, replace
+from emucluster.core.objects import Container, PodReadinessGate, Probe, TCPSocketAction, replace
 from tests.core.kubelet.virtual_node import VirtualNode, pod
 
 
@@ -188,12 +188,34 @@ def test_a_container_that_cannot_start_is_a_failed_start_with_back_off() -> None
     (start,) = [each for _, each in node.log if isinstance(each, c.StartContainer)]
     node.starts = True
     exited = e.ContainerExited(
-        "uid-web", "main", start.container_id, 128, "StartError", "listens elsewhere"
+        "uid-web", "main", start.container_id, 128, "StartError", "exec ./server: no such file"
     )
     node.happens(exited)
-    assert node.events("Failed") == ["Error: listens elsewhere"]
+    assert node.events("Failed") == ["Error: exec ./server: no such file"]
     assert node.container().last_state.terminated.reason == "StartError"
     assert node.container().restart_count == 1
+
+
+def test_a_container_runs_before_its_readiness_probe_has_succeeded() -> None:
+    node = VirtualNode().boot()
+    node.probe = lambda _: "failure"
+    probe = Probe(tcp_socket=TCPSocketAction(port=80))
+    node.create(pod(image="command:./server", readiness_probe=probe))
+    assert node.status().phase == "Running"
+    assert node.container().state.running.started_at == "2026-01-01T00:00:00Z"
+    assert (node.container().started, node.container().ready) == (True, False)
+    assert node.condition("Ready").reason == "ContainersNotReady"
+    assert node.events("Unhealthy") == ["Readiness probe failed: no answer"]
+
+
+def test_one_that_listens_elsewhere_is_told_of_and_nothing_else_comes_of_it() -> None:
+    node = VirtualNode().boot().create(pod(image="command:./server"))
+    before = node.status()
+    container_id = node.running["uid-web", "main"]
+    node.happens(e.ContainerNotListening("uid-web", "main", container_id, "listens nowhere"))
+    node.happens(e.ContainerNotListening("uid-web", "main", "an earlier one", "listens nowhere"))
+    assert node.events("NotListening") == ["listens nowhere"]
+    assert node.status() == before
 
 
 def test_news_of_an_earlier_instance_change_nothing() -> None:

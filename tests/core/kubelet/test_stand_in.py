@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from typing import Any
 
 import pytest
@@ -10,19 +11,19 @@ from emucluster.core.kubelet import commands as c
 from emucluster.core.objects import (
     Container,
     ContainerPort,
-    EnvFromSource,
     EnvVar,
     EnvVarSource,
     ExecAction,
     GRPCAction,
     Lifecycle,
     LifecycleHandler,
+    ObjectMeta,
     Probe,
+    Secret,
     SecretKeySelector,
 )
 from emucluster.core.objects.generated.containers import (
     HTTPGetAction,
-    SecretEnvSource,
     SleepAction,
     TCPSocketAction,
 )
@@ -109,23 +110,16 @@ def test_probes_of_images_that_do_run_stay_as_they_are() -> None:
     assert sent == {c.TcpConnect(80)}
 
 
-def test_variables_of_secrets_are_empty_and_optional_ones_left_out() -> None:
-    whole = EnvFromSource(secret_ref=SecretEnvSource(name="db"))
-    url = EnvVar(name="URL", value="db://$(PASSWORD)@db")
-    node = stand_in_node(
-        env=(from_secret("PASSWORD"), from_secret("TOKEN", optional=True), url), env_from=(whole,)
-    )
-    env = dict(starts(node)[0].env)
-    assert (env["PASSWORD"], env["URL"]) == ("", "db://@db")
-    assert "TOKEN" not in env
-    assert node.status().phase == "Running"
-
-
-@pytest.mark.parametrize("stand_in", [False, True])
-def test_a_secret_of_an_image_that_does_run_is_an_error(stand_in: bool) -> None:
-    node = VirtualNode(stand_in=stand_in).boot().create(pod(env=(from_secret("PASSWORD"),)))
+@pytest.mark.parametrize("image", ["nginx", "emucluster/echo"])
+def test_a_stand_in_has_its_environment_from_secrets_as_well(image: str) -> None:
+    node = VirtualNode(stand_in=True).boot()
+    node.create(pod(image=image, env=(from_secret("PASSWORD"),)))
     assert node.container().state.waiting.reason == "CreateContainerConfigError"
-    assert node.events("Failed") == ['Error: secret "db": Secrets are not offered']
+    assert node.events("Failed") == ['Error: secret "db" not found']
+    data = {"password": b64encode(b"x").decode()}
+    found = Secret(metadata=ObjectMeta(name="db", namespace="default"), data=data)
+    node.carry_out(node.kubelet.handle_object("ADDED", found, node.now_s, node.stamp))
+    assert dict(starts(node)[0].env)["PASSWORD"] == "x"
 
 
 def test_events_tell_once_what_differs_from_the_manifest() -> None:
@@ -136,15 +130,12 @@ def test_events_tell_once_what_differs_from_the_manifest() -> None:
         readiness_probe=probe,
         liveness_probe=Probe(exec=ExecAction(command=("true",))),
         lifecycle=Lifecycle(pre_stop=hook),
-        env=(from_secret("PASSWORD"),),
-        env_from=(EnvFromSource(secret_ref=SecretEnvSource(name="db")),),
     )
     told = [
         'Stand-in: emucluster/echo runs in place of image "nginx:1.25.3" on ports 80',
         "Stand-in: probes of container main ask gRPC health on port 80: "
         "readiness (httpGet), liveness (exec)",
         "Stand-in: hooks of container main are skipped: preStop",
-        "Stand-in: container main runs without Secrets; empty or left out: all of db, PASSWORD",
     ]
     assert node.events("StandIn") == told
     assert node.events("Pulled") == []

@@ -57,6 +57,7 @@ class VirtualNode:
         self.obeys_term = True
         self.starts = True
         self.api_up = True
+        self.node_is_there = True
         self.api_answers = True
         self.hooks_end = True
 
@@ -149,7 +150,12 @@ class VirtualNode:
             case c.RunHook() if self.hooks_end:
                 return [e.HookFinished(command.hook_id, command.pod_uid, ok=True)]
             case c.RegisterNode() | c.WriteNodeStatus() | c.RenewLease():
-                return [e.Wrote(command) if self.api_up else e.WriteFailed(command, "down")]
+                if not self.api_up:
+                    return [e.WriteFailed(command, "down")]
+                self.node_is_there |= isinstance(command, c.RegisterNode)
+                if not self.node_is_there:
+                    return [e.WriteFailed(command, 'nodes "node-1" not found', gone=True)]
+                return [e.Wrote(command)]
             case c.WritePodStatus() | c.FinishPodDeletion():
                 return self._write(command)
         return []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from emucluster.core import objects as k8s
@@ -78,7 +78,6 @@ def picture(table: RouteTable) -> Any:
     return sorted(found.all(), key=repr), lists, local, found.has_any, indexes
 
 
-@settings(max_examples=150, deadline=None)
 @given(histories)
 def test_a_table_kept_by_difference_equals_one_built_afresh(history: list[Any]) -> None:
     kept, fresh = tables_after(history)
@@ -108,7 +107,6 @@ def expected(table: RouteTable, on: str, *, local: bool) -> set[str]:
     return {e.ip for e in ready}
 
 
-@settings(max_examples=150, deadline=None)
 @given(histories, st.sampled_from(NODES), st.sampled_from(["rr", "random"]))
 def test_a_round_visits_exactly_the_usable_endpoints(
     history: list[Any], on: str, mode: Any
@@ -131,7 +129,6 @@ def test_a_round_visits_exactly_the_usable_endpoints(
             assert max(counts) - min(counts) <= 1
 
 
-@settings(max_examples=150, deadline=None)
 @given(histories, st.integers(0, 24))
 def test_listeners_told_by_changes_equal_those_of_the_whole_table(
     history: list[Any], look_after: int
@@ -148,7 +145,6 @@ def test_listeners_told_by_changes_equal_those_of_the_whole_table(
     assert proxy.take_listener_changes() == []
 
 
-@settings(max_examples=50, deadline=None)
 @given(histories, histories)
 def test_a_list_played_over_an_old_state_leaves_only_what_it_has(
     before: list[Any], after: list[Any]

@@ -10,6 +10,7 @@ from emucluster.core import errors
 from emucluster.core.errors import (
     AlreadyExists,
     ApiError,
+    BadRequest,
     Cause,
     Conflict,
     ConnectionLost,
@@ -77,6 +78,11 @@ def test_a_status_has_kubernetes_shape() -> None:
         "message": "Required value",
         "field": "spec.type",
     }
+
+
+def test_a_status_of_what_is_not_found_has_details_for_kubectl_looks_into_them() -> None:
+    assert json.loads(to_status(NotFound("gone")))["details"] == {}
+    assert "details" not in json.loads(to_status(BadRequest("bad")))
 
 
 CLASSES = [cls for cls in ApiError.__subclasses__() if cls.reason]

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import copy
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -227,3 +229,26 @@ def test_api_versions_and_qualified_names() -> None:
     assert deployment.qualified_plural == "deployments.apps"
     assert (deployment.cls, service.cls) == (Deployment, Service)
     assert PodSpec().containers == ()
+
+
+TOGETHER = """
+import sys, threading
+from emucluster.core.objects.codec import decode_tree
+sys.setswitchinterval(1e-6)
+barrier = threading.Barrier(4)
+container = {"name": "c", "image": "emucluster/echo"}
+tree = {"apiVersion": "v1", "kind": "Pod", "metadata": {}, "spec": {"containers": [container]}}
+def decode():
+    barrier.wait()
+    print(decode_tree(tree).spec.containers[0].name)
+threads = [threading.Thread(target=decode) for _ in range(4)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+"""
+
+
+def test_several_threads_may_decode_the_first_object_at_once() -> None:
+    """In a process of its own: those that met while msgspec got to know a class ended it."""
+    done = subprocess.run([sys.executable, "-c", TOGETHER], capture_output=True, text=True)
+    letters = "".join(done.stdout.split())  # the ends of their lines may meet, too
+    assert (done.returncode, letters) == (0, "cccc"), done.stderr

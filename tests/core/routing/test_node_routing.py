@@ -7,16 +7,26 @@ import random
 import pytest
 
 from emucluster.core import objects as k8s
-from emucluster.core.addresses import Slice
+from emucluster.core.addresses import KUBE_API_PORT, Slice
 from emucluster.core.dns.records import DnsView
 from emucluster.core.kubeproxy.choose import NodeProxy
 from emucluster.core.kubeproxy.table import RouteTable
 from emucluster.core.objects import replace
-from emucluster.core.routing.decision import Deny, Drop, Refuse, ToDns, ToNode, ToOutside, ToPod
+from emucluster.core.routing.decision import (
+    Deny,
+    Drop,
+    Refuse,
+    ToApi,
+    ToDns,
+    ToNode,
+    ToOutside,
+    ToPod,
+)
 from emucluster.core.routing.node_routing import Caller, NodeRouting
 from tests.core.kubeproxy.objects import NODE_PORT, PORT, VIP, endpoint, node, service, slice_of
 
 HERE, THERE = "127.32.1.2", "127.32.2.2"
+API = "127.16.255.1"
 CLIENT = Caller("pod", "127.32.1.9", "default")
 
 
@@ -33,6 +43,7 @@ def routing(*objects: k8s.Object, outside: dict[str, tuple[str, int]] | None = N
         dns=dns,
         outside=outside or {},
         rng=random.Random(1),
+        api=API,
     )
     nodes = [with_range("node-1", "127.32.1.0/24"), with_range("node-2", "127.32.2.0/24")]
     for obj in (*nodes, *objects):
@@ -84,6 +95,33 @@ def test_a_pod_address_leads_to_the_node_that_owns_its_range() -> None:
 
 def test_a_pod_address_of_no_known_node_does_not_answer() -> None:
     assert isinstance(routing().connect(CLIENT, "127.33.0.2", 80, 0.0), Drop)
+
+
+@pytest.mark.parametrize("said", [None, "node-1", "elsewhere"])
+def test_endpoints_of_an_outside_controller_are_reached_whatever_node_they_name(
+    said: str | None,
+) -> None:
+    theirs = replace(endpoint(THERE), node_name=said)
+    slice_ = slice_of(theirs)
+    labels = {
+        **(slice_.metadata.labels or {}),
+        "endpointslice.kubernetes.io/managed-by": "own.example.com",
+    }
+    slice_ = replace(slice_, metadata=replace(slice_.metadata, labels=labels))
+    decided = routing(service(), slice_).connect(CLIENT, VIP, PORT, 0.0)
+    assert isinstance(decided, ToPod)
+    assert (decided.node, decided.local) == ("node-2", False)
+
+
+def test_the_api_server_is_an_endpoint_that_is_on_no_node() -> None:
+    api = replace(endpoint(API), node_name=None)
+    routes = routing(service(), slice_of(api, port=KUBE_API_PORT))
+    assert routes.connect(CLIENT, VIP, PORT, 0.0) == ToApi(
+        API, KUBE_API_PORT, "cluster-ip", "default/web", f"{VIP}:{PORT}"
+    )
+    assert routes.connect(CLIENT, API, KUBE_API_PORT, 0.0) == ToApi(API, KUBE_API_PORT, "pod-ip")
+    assert isinstance(routes.connect(CLIENT, API, 7444, 0.0), Deny)
+    assert isinstance(routes.tunnelled((API, KUBE_API_PORT), "127.32.1.9"), Drop)
 
 
 def test_the_tunnel_delivers_to_this_nodes_pods_only() -> None:
@@ -142,3 +180,30 @@ def test_a_node_that_is_deleted_is_no_way_any_more(ip: str) -> None:
     routes = routing()
     routes.take_object("DELETED", with_range("node-2", "127.32.2.0/24"))
     assert isinstance(routes.connect(CLIENT, ip, NODE_PORT, 0.0), Drop | Deny)
+
+
+def test_a_stopped_kube_proxy_answers_nobody_and_pods_are_reached_directly_all_the_same() -> None:
+    routes = routing(service(), slice_of(endpoint(HERE)))
+    routes._proxy.stopped = True
+    stopped = "kube-proxy of node-1 is stopped"
+    assert routes.connect(CLIENT, VIP, PORT, 0.0) == Drop(stopped, "default/web", "cluster-ip")
+    assert routes.node_port(NODE_PORT, "127.224.0.1", 0.0) == Drop(
+        stopped, "default/web", "node-port"
+    )
+    assert isinstance(routes.connect(CLIENT, HERE, 8080, 0.0), ToPod)
+    routes._proxy.stopped = False
+    assert isinstance(routes.connect(CLIENT, VIP, PORT, 0.0), ToPod)
+
+
+def test_where_dns_fails_no_name_is_reached_and_addresses_are() -> None:
+    routes = routing(
+        service(), slice_of(endpoint(HERE)), outside={"legacy.example": ("127.0.0.1", 5000)}
+    )
+    routes._dns.failing = "SERVFAIL"
+    for name in ("web", "legacy.example", "nobody"):
+        assert routes.connect(CLIENT, name, PORT, 0.0) == Refuse(
+            f'"{name}": the DNS of node-1 answers SERVFAIL'
+        )
+    assert isinstance(routes.connect(CLIENT, VIP, PORT, 0.0), ToPod)
+    routes._dns.failing = None
+    assert isinstance(routes.connect(CLIENT, "web", PORT, 0.0), ToPod)

@@ -16,6 +16,7 @@ from emucluster.core.objects import (
     PodStatus,
 )
 from emucluster.core.store import from_label_selector, from_pairs, parse_fields, parse_labels
+from emucluster.core.store.selectors import REQUIREMENTS_MAX
 
 LABELS = {"app": "web", "tier": "front", "example.com/zone": "a", "n": "5"}
 
@@ -135,3 +136,14 @@ def test_fields_of_a_pod() -> None:
         parse_fields("Service", "spec.nodeName=x")
     with pytest.raises(BadRequest, match="can't understand 'name'"):
         matches("name")
+
+
+def test_a_selector_has_no_more_requirements_than_all_can_wait_for() -> None:
+    most = ",".join(f"!a{number}" for number in range(REQUIREMENTS_MAX))
+    assert parse_labels(most)
+    with pytest.raises(BadRequest, match="more than 250 requirements"):
+        parse_labels(f"{most},one")
+    fields = ",".join(f"metadata.name!=a{number}" for number in range(REQUIREMENTS_MAX))
+    assert parse_fields("Pod", fields)
+    with pytest.raises(BadRequest, match="more than 250 requirements"):
+        parse_fields("Pod", f"{fields},metadata.name=a")

@@ -228,7 +228,7 @@ class TestDelete:
 
     def test_preconditions_are_checked_first(self, store: Store) -> None:
         store.create(pod(), stamp=NOW)
-        with pytest.raises(Conflict, match="UID in precondition: other"):
+        with pytest.raises(Conflict, match=r"the UID in the precondition \(other\) does not match"):
             store.delete("Pod", "default", "a", stamp=NOW, uid="other")
 
 

@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from emucluster.core.errors import ApiError, Gone
@@ -115,7 +115,6 @@ def contents(indices: Indices) -> list[object]:
 
 
 @given(STEPS)
-@settings(max_examples=150, deadline=None)
 def test_indices_are_as_if_built_afresh(steps: list[Step]) -> None:
     store = Store(ids=random.Random(1))
     for step in steps:
@@ -127,7 +126,6 @@ def test_indices_are_as_if_built_afresh(steps: list[Step]) -> None:
 
 
 @given(STEPS)
-@settings(max_examples=100, deadline=None)
 def test_a_query_by_index_finds_what_a_look_at_all_finds(steps: list[Step]) -> None:
     store = Store(ids=random.Random(1))
     for step in steps:
@@ -146,7 +144,6 @@ def test_a_query_by_index_finds_what_a_look_at_all_finds(steps: list[Step]) -> N
 
 
 @given(STEPS, st.lists(st.integers(0, 8), max_size=60), st.integers(1, 4))
-@settings(max_examples=150, deadline=None)
 def test_a_reader_misses_nothing_or_is_told_so(
     steps: list[Step], pauses: list[int], held: int
 ) -> None:
@@ -182,7 +179,6 @@ def follow(view: dict[Key, Object], event: StoreEvent) -> None:
 
 
 @given(STEPS, st.sets(st.integers(0, 59)))
-@settings(max_examples=100, deadline=None)
 def test_batches_add_up_to_the_store(steps: list[Step], takes: set[int]) -> None:
     store = Store(ids=random.Random(1))
     disk, version = dict[Key, Row](), 0

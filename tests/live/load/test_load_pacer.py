@@ -43,6 +43,15 @@ def test_what_waited_too_long_for_a_slot_is_given_up_and_told() -> None:
     assert pacer.wake(101.25) == Due(expired_waiting=[100.2], begin_delayed=[100.3])
 
 
+def test_where_nothing_waits_a_call_beyond_the_bound_is_given_up_at_once() -> None:
+    pacer = OpenLoop(
+        iter([0.0, 0.1, 0.5]), start_s=100.0, max_in_flight=1, start_within_s=1.0, waits=False
+    )
+    assert pacer.wake(100.2) == Due(begin=[100.0], expired_waiting=[100.1])
+    assert not pacer.ended()
+    assert pacer.wake(100.5) == Due(begin=[100.5])
+
+
 def test_what_nobody_looked_after_in_time_is_the_generators_own_fault() -> None:
     pacer = loop([0.0, 0.5, 2.0])
     assert pacer.wake(102.0) == Due(expired_late=[100.0, 100.5], begin=[102.0])

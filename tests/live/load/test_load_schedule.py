@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emucluster.live.load.schedule import Segment, arrivals, evenly, poisson, thinking
+from emucluster.live.load.schedule import Segment, arrivals, evenly, poisson, thinking, turns
 
 rates = st.floats(0.0, 200.0)
 segments = st.lists(st.builds(Segment, st.floats(0.1, 10.0), rates, rates), min_size=1, max_size=4)
@@ -39,12 +39,17 @@ def test_a_ramp_down_to_nothing_and_a_silent_stretch_pass_into_the_next_segment(
 
 
 def test_a_rate_of_nothing_without_end_is_no_call_at_all() -> None:
-    assert list(arrivals(constant(0.0), evenly(0.5))) == []
+    assert list(arrivals(constant(0.0), evenly())) == []
 
 
-def test_generators_with_phases_interleave_to_the_whole_rate() -> None:
-    parts = [list(arrivals(constant(5.0, 2.0), evenly(phase))) for phase in (0.0, 0.5)]
-    assert sorted(parts[0] + parts[1]) == pytest.approx([n / 10 for n in range(20)])
+@pytest.mark.parametrize("make", [evenly, lambda: poisson(Random(7))])
+def test_clients_on_any_generators_have_the_turns_that_they_have_on_one(make) -> None:
+    whole = list(arrivals(constant(10.0, 3.0), make()))
+    for homes in ([{0, 1, 2}], [{0, 2}, {1}], [{0}, {1}, {2}]):
+        parts = [list(arrivals(constant(10.0, 3.0), turns(make(), home, 3))) for home in homes]
+        assert sorted(at_s for part in parts for at_s in part) == whole
+        for home, part in zip(homes, parts, strict=True):
+            assert part == [at_s for number, at_s in enumerate(whole) if number % 3 in home]
 
 
 @given(segments, st.integers(0, 99))

@@ -17,10 +17,12 @@ from emucluster.live.actors.load_generator import LoadGenerator
 from emucluster.live.load.journal import Journal
 from emucluster.live.load.rows import rows
 from emucluster.live.load.settings import read_settings
+from emucluster.live.metrics.load import LoadCollector
+from emucluster.live.metrics.page import registry_of
 from emucluster.live.rpc.channel import connect_aio, credentials
 from emucluster.live.rpc.errors import translate
 from emucluster.live.rpc.pb import load_pb2, load_pb2_grpc
-from tests.live.load.lab import echo_pod, group, until
+from tests.live.load.lab import echo_pod, engine, group, until
 
 TOKEN = "a token"
 
@@ -72,6 +74,28 @@ def test_a_load_is_started_watched_to_its_end_and_another_may_follow(
                 assert [batch.sequence for batch in got] == list(range(1, len(got) + 1))
                 info = await stub.Describe(load_pb2.LoadDescribeRequest(), **WITH_TOKEN)
                 assert (info.state, info.calls, info.in_flight) == ("ended", 20, 0)
+
+    on_uvloop(scenario)
+
+
+def test_prometheus_is_told_what_became_of_the_calls(on_uvloop) -> None:
+    async def scenario() -> None:
+        async with echo_pod() as pod:
+            load = engine(group(pod.address, max_in_flight=1, no_waiting=True, delay_s=0.05))
+            registry = registry_of(LoadCollector(load.counts, lambda: load.in_flight))
+            await load.wait()
+        calls = {"emucluster_load_calls_total", "emucluster_load_calls_in_flight"}
+        told = {
+            (sample.name, sample.labels.get("outcome")): sample.value
+            for metric in registry.collect()
+            for sample in metric.samples
+            if sample.name in calls
+        }
+        ok, never = (told["emucluster_load_calls_total", word] for word in ("ok", "not-started"))
+        assert ok + never == 20
+        assert ok
+        assert never
+        assert told["emucluster_load_calls_in_flight", None] == 0
 
     on_uvloop(scenario)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,8 +23,9 @@ _addresses = (f"127.62.{third}.{last}" for third in itertools.count(1) for last 
 
 
 def identity(name: str = "web-1") -> PodIdentity:
+    """Of a pod that has never been: what ends another test's processes goes by the uid."""
     return PodIdentity(
-        uid=f"uid-{name}",
+        uid=str(uuid.uuid4()),
         namespace="default",
         name=name,
         node="node-1",

@@ -253,3 +253,12 @@ def test_memory_forgets_the_oldest_ids_and_stays_bounded() -> None:
     for call_id in ("a", "b", "b", "c"):
         memory.executed_now(call_id)
     assert memory.executed([]) == {"b": 2, "c": 1}
+
+
+def test_memory_is_told_in_pages_of_one_prefix() -> None:
+    memory = Memory()
+    for call_id in ("a/1", "b/1", "a/2", "a/2", "b/2"):
+        memory.executed_now(call_id)
+    assert memory.page("a/", 0, 2) == ({"a/1": 1}, 2)
+    assert memory.page("a/", 2, 2) == ({"a/2": 2}, 0)
+    assert memory.page("", 0, 0) == (memory.executed([]), 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from emucluster.core.errors import Cause
 from emucluster.core.objects import ConfigMap
 
-from .fields import forbidden, invalid, too_long
+from .fields import immutable_by_its_own_word, invalid, too_long
 from .names import config_map_key
 
 DATA_MAX_BYTES = 1024 * 1024
@@ -34,13 +34,5 @@ def config_map(obj: ConfigMap) -> list[Cause]:
 
 
 def config_map_update(new: ConfigMap, old: ConfigMap) -> list[Cause]:
-    causes: list[Cause] = []
-    if old.immutable:
-        text = "field is immutable when `immutable` is set"
-        if not new.immutable:
-            causes.append(forbidden("immutable", text))
-        if (new.data or {}) != (old.data or {}):
-            causes.append(forbidden("data", text))
-        if (new.binary_data or {}) != (old.binary_data or {}):
-            causes.append(forbidden("binaryData", text))
-    return causes + config_map(new)
+    kept = {"data": "data", "binaryData": "binary_data"}
+    return immutable_by_its_own_word(new, old, kept) + config_map(new)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from emucluster.core.errors import Cause
 from emucluster.core.objects import (
@@ -18,11 +18,11 @@ from emucluster.core.objects import (
 from .fields import duplicate, forbidden, invalid, not_found, one_of, required
 from .names import config_map_key, dns1123_label, environment_name, port_name, port_number
 from .probes import probes
+from .resources import requirements
 from .services import PROTOCOLS
 
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 MESSAGE_POLICIES = ("File", "FallbackToLogsOnError")
-QUANTITY = r"^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$"
 _SOURCES = (
     ("field_ref", "fieldRef"),
     ("resource_field_ref", "resourceFieldRef"),
@@ -83,8 +83,7 @@ def _container(path: str, container: Container, volumes: set[str]) -> Iterator[C
     yield from _mounts(f"{path}.volumeMounts", container, volumes)
     yield from one_of(f"{path}.imagePullPolicy", container.image_pull_policy, PULL_POLICIES)
     if container.resources is not None:
-        yield from quantities(f"{path}.resources.limits", container.resources.limits)
-        yield from quantities(f"{path}.resources.requests", container.resources.requests)
+        yield from requirements(f"{path}.resources", container.resources)
 
 
 def _init_only(path: str, container: Container) -> Iterator[Cause]:
@@ -218,13 +217,3 @@ def _mounts(path: str, container: Container, volumes: set[str]) -> Iterator[Caus
         elif mount.mount_path in paths:
             yield invalid(f"{below}.mountPath", mount.mount_path, "must be unique")
         paths.add(mount.mount_path)
-
-
-def quantities(path: str, values: Mapping[str, str | int | float] | None) -> Iterator[Cause]:
-    """Amounts of resources; anything that resource.ParseQuantity takes."""
-    for name, value in (values or {}).items():
-        if not re.fullmatch(QUANTITY, str(value)):
-            text = f"quantities must match the regular expression '{QUANTITY}'"
-            yield invalid(f"{path}[{name}]", value, text)
-        elif str(value).startswith("-"):
-            yield invalid(f"{path}[{name}]", value, "must be greater than or equal to 0")

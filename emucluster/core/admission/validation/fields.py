@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
-
-import msgspec
 
 from emucluster.core import errors
 from emucluster.core.errors import Cause
+
+from .go_values import shown
 
 IMMUTABLE = "field is immutable"
 
@@ -49,13 +48,6 @@ def not_found(path: str, value: object) -> Cause:
     return Cause(path, errors.NOT_FOUND, f"Not found: {shown(value)}")
 
 
-def shown(value: object) -> str:
-    """A value as messages show it: as JSON, which is how Go prints strings and numbers too."""
-    if isinstance(value, msgspec.Struct | dict | list | tuple):
-        return msgspec.json.encode(value, order="sorted").decode()
-    return json.dumps(value, ensure_ascii=False)
-
-
 def one_of(path: str, value: str | None, supported: Iterable[str]) -> list[Cause]:
     """A required value out of a set."""
     if not value:
@@ -68,6 +60,22 @@ def non_negative(path: str, value: int | None) -> list[Cause]:
     if value is None or value >= 0:
         return []
     return [invalid(path, value, "must be greater than or equal to 0")]
+
+
+def immutable_by_its_own_word(new: Any, old: Any, fields: Mapping[str, str]) -> list[Cause]:
+    """For kinds that may be marked `immutable`, which is not taken back.
+
+    `fields`: the path of each field that is then kept, and the attribute that holds it.
+    """
+    if not old.immutable:
+        return []
+    text = "field is immutable when `immutable` is set"
+    causes = [] if new.immutable else [forbidden("immutable", text)]
+    return causes + [
+        forbidden(path, text)
+        for path, name in fields.items()
+        if (getattr(new, name) or {}) != (getattr(old, name) or {})
+    ]
 
 
 def immutable(path: str, new: Any, old: Any) -> list[Cause]:

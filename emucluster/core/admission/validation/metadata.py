@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from emucluster.core.errors import Cause
 from emucluster.core.objects import LabelSelector, Object, ObjectMeta, OwnerReference
-from emucluster.core.objects.registry import resource_of
+from emucluster.core.objects.registry import Resource, resource_of
 
 from .fields import duplicate, forbidden, immutable, invalid, non_negative, required, too_long
 from .names import (
@@ -15,20 +15,27 @@ from .names import (
     dns1123_label,
     dns1123_subdomain,
     label_value,
+    path_segment,
     qualified_name,
 )
 
 ANNOTATIONS_MAX_BYTES = 256 * 1024
-_NAME_CHECKS: Mapping[str, Check] = {"Service": dns1035_label, "Namespace": dns1123_label}
+_ROLES = ("Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding")
+_NAME_CHECKS: Mapping[str, Check] = {
+    "Service": dns1035_label,
+    "Namespace": dns1123_label,
+    **dict.fromkeys(_ROLES, path_segment),
+}
 
 
-def metadata(obj: Object) -> list[Cause]:
-    """What is wrong with an object's metadata."""
+def metadata(obj: Object, row: Resource | None = None) -> list[Cause]:
+    """What is wrong with an object's metadata. `row`: the resource, needed for custom kinds."""
     meta = obj.metadata
-    check = _NAME_CHECKS.get(obj.kind, dns1123_subdomain)
+    row = row or resource_of(obj)
+    check = _NAME_CHECKS.get(obj.kind_key, dns1123_subdomain)
     return [
         *_names(meta, check),
-        *_namespace(meta, namespaced=resource_of(obj).namespaced),
+        *_namespace(meta, namespaced=row.namespaced),
         *non_negative("metadata.generation", meta.generation),
         *label_map("metadata.labels", meta.labels),
         *annotation_map("metadata.annotations", meta.annotations),
@@ -41,9 +48,9 @@ def metadata(obj: Object) -> list[Cause]:
     ]
 
 
-def metadata_update(new: Object, old: Object) -> list[Cause]:
+def metadata_update(new: Object, old: Object, row: Resource | None = None) -> list[Cause]:
     """What may not change, and the same checks as at creation."""
-    causes = metadata(new)
+    causes = metadata(new, row)
     for field in ("name", "namespace", "uid", "creationTimestamp"):
         attribute = {"creationTimestamp": "creation_timestamp"}.get(field, field)
         after, before = getattr(new.metadata, attribute), getattr(old.metadata, attribute)

@@ -131,6 +131,13 @@ def port_number(value: int) -> tuple[str, ...]:
     return () if 1 <= value <= 65535 else ("must be between 1 and 65535, inclusive",)
 
 
+def path_segment(value: str) -> tuple[str, ...]:
+    """Names that need only fit into a path: those of roles (k8s.io/apimachinery .../path)."""
+    if value in (".", ".."):
+        return (f"may not be '{value}'",)
+    return tuple(f"may not contain '{char}'" for char in "/%" if char in value)
+
+
 def percentage(value: str) -> tuple[str, ...]:
     what = "a valid percent string must be a numeric string followed by an ending '%'"
     return _format(value, _PERCENT, what, "1%", "93%")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from emucluster.core.errors import DUPLICATE, Cause
 from emucluster.core.objects import Node
+from emucluster.core.objects.quantity import milli
 
-from .containers import quantities
-from .fields import duplicate, forbidden, invalid, one_of, shown
+from .fields import duplicate, forbidden, invalid, one_of
+from .go_values import shown
 from .names import cidr, label_value, qualified_name
 from .pods import EFFECTS
+from .resources import quantities
 
 
 def node(obj: Node) -> list[Cause]:
@@ -20,8 +23,8 @@ def node(obj: Node) -> list[Cause]:
         causes += [invalid(path, value, text) for text in cidr(value)]
         if value in obj.spec.pod_cidrs[:index]:
             causes.append(duplicate(path, value))
-    causes += quantities("status.capacity", obj.status.capacity)
-    return causes + list(quantities("status.allocatable", obj.status.allocatable))
+    causes += _resources("status.capacity", obj.status.capacity)
+    return causes + list(_resources("status.allocatable", obj.status.allocatable))
 
 
 def node_update(new: Node, old: Node) -> list[Cause]:
@@ -33,6 +36,28 @@ def node_update(new: Node, old: Node) -> list[Cause]:
         text = 'node updates may not change providerID except from "" to valid'
         causes.append(forbidden("spec.providerID", text))
     return causes
+
+
+def _resources(path: str, values: Mapping[str, str | int | float] | None) -> Iterator[Cause]:
+    """ValidateNodeResources; its paths name resources as if they were fields."""
+    for name, value in (values or {}).items():
+        wrong = [*quantities(path, {name: value})]
+        yield from (replace(cause, field=f"{path}.{name}") for cause in wrong)
+        if not wrong and _is_counted(name) and not _is_whole(value):
+            yield invalid(f"{path}.{name}", str(value), "must be an integer")
+
+
+def _is_counted(resource: str) -> bool:
+    """Whether there are only whole ones of it (IsIntegerResourceName)."""
+    domain = resource.rpartition("/")[0]
+    return resource == "pods" or (bool(domain) and "kubernetes.io" not in domain)
+
+
+def _is_whole(quantity: str | int | float) -> bool:
+    try:
+        return milli(quantity) % 1000 == 0
+    except ValueError:
+        return False
 
 
 def _taints(obj: Node) -> Iterator[Cause]:

@@ -8,6 +8,7 @@ from emucluster.core.errors import Cause
 from emucluster.core.objects import Service, ServicePort, ServiceSpec
 
 from .fields import duplicate, forbidden, invalid, not_supported, one_of, required
+from .go_values import GoText, quoted
 from .metadata import duplicates, label_map
 from .names import (
     cidr,
@@ -105,6 +106,15 @@ def _external_name(spec: ServiceSpec) -> Iterator[Cause]:
         yield invalid("spec.externalName", name, text)
 
 
+def _key(port: ServicePort) -> GoText:
+    """What no two ports may have in common, as upstream prints it: a port that has no more."""
+    rest = 'TargetPort:intstr.IntOrString{Type:0, IntVal:0, StrVal:""}, NodePort:0'
+    return GoText(
+        f'core.ServicePort{{Name:"", Protocol:{quoted(port.protocol or "")}, '
+        f"AppProtocol:(*string)(nil), Port:{port.port}, {rest}}}"
+    )
+
+
 def ports(spec: ServiceSpec) -> list[Cause]:
     causes = [
         cause
@@ -124,7 +134,7 @@ def ports(spec: ServiceSpec) -> list[Cause]:
                 causes.append(duplicate(f"{path}.nodePort", port.node_port))
             node_ports.add((port.protocol, port.node_port))
         if (port.protocol, port.port) in pairs:
-            causes.append(duplicate(path, {"port": port.port, "protocol": port.protocol}))
+            causes.append(duplicate(path, _key(port)))
         pairs.add((port.protocol, port.port))
     return causes
 

@@ -15,6 +15,7 @@ from emucluster.core.objects import (
 )
 
 from .fields import forbidden, immutable, invalid, non_negative, not_supported, required
+from .go_values import int_or_string
 from .metadata import label_selector
 from .names import percentage
 from .pods import pod_template
@@ -65,11 +66,16 @@ def _selector(selector: LabelSelector | None) -> Iterator[Cause]:
         yield invalid("spec.selector", selector, "empty selector is invalid for deployment")
 
 
-def _template(template: PodTemplateSpec, selector: LabelSelector | None) -> Iterator[Cause]:
+def template_matches(template: PodTemplateSpec, selector: LabelSelector | None) -> Iterator[Cause]:
+    """A workload's own pods are among those that it selects."""
     labels = template.metadata.labels or {}
     if selector is not None and not _matches(selector, labels):
         text = "`selector` does not match template `labels`"
         yield invalid("spec.template.metadata.labels", labels, text)
+
+
+def _template(template: PodTemplateSpec, selector: LabelSelector | None) -> Iterator[Cause]:
+    yield from template_matches(template, selector)
     yield from pod_template("spec.template", template)
     policy = template.spec.restart_policy
     if policy and policy != "Always":
@@ -112,23 +118,31 @@ def _strategy(spec: DeploymentSpec) -> Iterator[Cause]:
 def _rolling(path: str, rolling: RollingUpdateDeployment) -> Iterator[Cause]:
     surge = rolling.max_surge if rolling.max_surge is not None else 0
     unavailable = rolling.max_unavailable if rolling.max_unavailable is not None else 0
-    yield from _count_or_percent(f"{path}.maxUnavailable", unavailable)
-    yield from _count_or_percent(f"{path}.maxSurge", surge)
-    if _is_zero(surge) and _is_zero(unavailable):
-        yield invalid(f"{path}.maxUnavailable", unavailable, "may not be 0 when `maxSurge` is 0")
-    if isinstance(unavailable, str) and not percentage(unavailable) and _percent(unavailable) > 100:
-        yield invalid(f"{path}.maxUnavailable", unavailable, "must not be greater than 100%")
+    yield from count_or_percent(f"{path}.maxUnavailable", unavailable)
+    yield from count_or_percent(f"{path}.maxSurge", surge)
+    if is_zero(surge) and is_zero(unavailable):
+        text = "may not be 0 when `maxSurge` is 0"
+        yield invalid(f"{path}.maxUnavailable", int_or_string(unavailable), text)
+    yield from not_more_than_all(f"{path}.maxUnavailable", unavailable)
 
 
-def _count_or_percent(path: str, value: int | str) -> Iterator[Cause]:
+def count_or_percent(path: str, value: int | str) -> Iterator[Cause]:
+    """A count, or a share of the whole."""
     if isinstance(value, int):
         yield from non_negative(path, value)
         return
     for text in percentage(value):
-        yield invalid(path, value, text)
+        yield invalid(path, int_or_string(value), text)
 
 
-def _is_zero(value: int | str) -> bool:
+def not_more_than_all(path: str, value: int | str) -> Iterator[Cause]:
+    """A share of more than 100% is none."""
+    if isinstance(value, str) and not percentage(value) and _percent(value) > 100:
+        yield invalid(path, int_or_string(value), "must not be greater than 100%")
+
+
+def is_zero(value: int | str) -> bool:
+    """Whether it is none at all; what is no share is something."""
     return value == 0 or (isinstance(value, str) and not percentage(value) and not _percent(value))
 
 

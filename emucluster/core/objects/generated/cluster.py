@@ -11,10 +11,11 @@ from typing import ClassVar, Literal
 
 from msgspec import field
 
-from emucluster.core.objects.base import Part
+from emucluster.core.objects.base import Part, no_items
 from emucluster.core.objects.root import Object
 
-from .references import ObjectReference
+from .meta import Condition, LabelSelector
+from .references import LocalObjectReference, ObjectReference
 
 
 class NamespaceSpec(Part, frozen=True, kw_only=True):
@@ -114,3 +115,132 @@ class Event(Object, tag="Event", tag_field="kind", frozen=True, kw_only=True):
     series: EventSeries | None = None
     source: EventSource = EventSource()
     type: str | None = None
+
+
+class Secret(Object, tag="Secret", tag_field="kind", frozen=True, kw_only=True):
+    """Secret holds secret data of a certain type."""
+
+    kind: ClassVar[str] = "Secret"
+    api_version: Literal["v1"] = field(default_factory=lambda: "v1")
+    data: dict[str, str] | None = None
+    immutable: bool | None = None
+    string_data: dict[str, str] | None = None
+    type: str | None = None
+
+
+class ServiceAccount(Object, tag="ServiceAccount", tag_field="kind", frozen=True, kw_only=True):
+    """ServiceAccount binds together: * a name, understood by users, and perhaps by ..."""
+
+    kind: ClassVar[str] = "ServiceAccount"
+    api_version: Literal["v1"] = field(default_factory=lambda: "v1")
+    automount_service_account_token: bool | None = None
+    image_pull_secrets: tuple[LocalObjectReference, ...] = ()
+    secrets: tuple[ObjectReference, ...] = ()
+
+
+class PodDisruptionBudgetSpec(Part, frozen=True, kw_only=True):
+    """PodDisruptionBudgetSpec is a description of a PodDisruptionBudget."""
+
+    max_unavailable: int | str | None = None
+    min_available: int | str | None = None
+    selector: LabelSelector | None = None
+    unhealthy_pod_eviction_policy: str | None = None
+
+
+class PodDisruptionBudgetStatus(Part, frozen=True, kw_only=True):
+    """PodDisruptionBudgetStatus represents information about the status of a ..."""
+
+    conditions: tuple[Condition, ...] = ()
+    current_healthy: int = field(default_factory=int)
+    desired_healthy: int = field(default_factory=int)
+    disrupted_pods: dict[str, str] | None = None
+    disruptions_allowed: int = field(default_factory=int)
+    expected_pods: int = field(default_factory=int)
+    observed_generation: int | None = None
+
+
+class PodDisruptionBudget(
+    Object, tag="PodDisruptionBudget", tag_field="kind", frozen=True, kw_only=True
+):
+    """PodDisruptionBudget is an object to define the max disruption that can be ..."""
+
+    kind: ClassVar[str] = "PodDisruptionBudget"
+    api_version: Literal["policy/v1"] = field(default_factory=lambda: "policy/v1")
+    spec: PodDisruptionBudgetSpec = PodDisruptionBudgetSpec()
+    status: PodDisruptionBudgetStatus = PodDisruptionBudgetStatus()
+
+
+class ScopedResourceSelectorRequirement(Part, frozen=True, kw_only=True):
+    """A scoped-resource selector requirement is a selector that contains values, a ..."""
+
+    operator: str = field(default_factory=str)
+    scope_name: str = field(default_factory=str)
+    values: tuple[str, ...] = ()
+
+
+class ScopeSelector(Part, frozen=True, kw_only=True):
+    """A scope selector represents the AND of the selectors represented by the ..."""
+
+    match_expressions: tuple[ScopedResourceSelectorRequirement, ...] = ()
+
+
+class ResourceQuotaSpec(Part, frozen=True, kw_only=True):
+    """ResourceQuotaSpec defines the desired hard limits to enforce for Quota."""
+
+    hard: dict[str, str | int | float] | None = None
+    scope_selector: ScopeSelector | None = None
+    scopes: tuple[str, ...] = ()
+
+
+class ResourceQuotaStatus(Part, frozen=True, kw_only=True):
+    """ResourceQuotaStatus defines the enforced hard limits and observed use."""
+
+    hard: dict[str, str | int | float] | None = None
+    used: dict[str, str | int | float] | None = None
+
+
+class ResourceQuota(Object, tag="ResourceQuota", tag_field="kind", frozen=True, kw_only=True):
+    """ResourceQuota sets aggregate quota restrictions enforced per namespace."""
+
+    kind: ClassVar[str] = "ResourceQuota"
+    api_version: Literal["v1"] = field(default_factory=lambda: "v1")
+    spec: ResourceQuotaSpec = ResourceQuotaSpec()
+    status: ResourceQuotaStatus = ResourceQuotaStatus()
+
+
+class LimitRangeItem(Part, frozen=True, kw_only=True):
+    """LimitRangeItem defines a min/max usage limit for any resource that matches on kind."""
+
+    default: dict[str, str | int | float] | None = None
+    default_request: dict[str, str | int | float] | None = None
+    max: dict[str, str | int | float] | None = None
+    max_limit_request_ratio: dict[str, str | int | float] | None = None
+    min: dict[str, str | int | float] | None = None
+    type: str = field(default_factory=str)
+
+
+class LimitRangeSpec(Part, frozen=True, kw_only=True):
+    """LimitRangeSpec defines a min/max usage limit for resources that match on kind."""
+
+    limits: tuple[LimitRangeItem, ...] = field(default_factory=no_items)
+
+
+class LimitRange(Object, tag="LimitRange", tag_field="kind", frozen=True, kw_only=True):
+    """LimitRange sets resource usage limits for each kind of resource in a Namespace."""
+
+    kind: ClassVar[str] = "LimitRange"
+    api_version: Literal["v1"] = field(default_factory=lambda: "v1")
+    spec: LimitRangeSpec = LimitRangeSpec()
+
+
+class PriorityClass(Object, tag="PriorityClass", tag_field="kind", frozen=True, kw_only=True):
+    """PriorityClass defines mapping from a priority class name to the priority ..."""
+
+    kind: ClassVar[str] = "PriorityClass"
+    api_version: Literal["scheduling.k8s.io/v1"] = field(
+        default_factory=lambda: "scheduling.k8s.io/v1"
+    )
+    description: str | None = None
+    global_default: bool | None = None
+    preemption_policy: str | None = None
+    value: int = field(default_factory=int)

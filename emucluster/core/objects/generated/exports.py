@@ -4,7 +4,179 @@ Source: the API definitions of Kubernetes v1.32.0 (Apache-2.0), as carried by
 kubernetes-validate 1.37.0 (Apache-2.0). See NOTICE.
 """
 
+# ruff: noqa: E501
 
+from .apiextensions import (
+    CustomResourceColumnDefinition as CustomResourceColumnDefinition,
+)
+from .apiextensions import (
+    CustomResourceConversion as CustomResourceConversion,
+)
+from .apiextensions import (
+    CustomResourceDefinition as CustomResourceDefinition,
+)
+from .apiextensions import (
+    CustomResourceDefinitionCondition as CustomResourceDefinitionCondition,
+)
+from .apiextensions import (
+    CustomResourceDefinitionNames as CustomResourceDefinitionNames,
+)
+from .apiextensions import (
+    CustomResourceDefinitionSpec as CustomResourceDefinitionSpec,
+)
+from .apiextensions import (
+    CustomResourceDefinitionStatus as CustomResourceDefinitionStatus,
+)
+from .apiextensions import (
+    CustomResourceDefinitionVersion as CustomResourceDefinitionVersion,
+)
+from .apiextensions import (
+    CustomResourceSubresources as CustomResourceSubresources,
+)
+from .apiextensions import (
+    CustomResourceSubresourceScale as CustomResourceSubresourceScale,
+)
+from .apiextensions import (
+    CustomResourceValidation as CustomResourceValidation,
+)
+from .apiextensions import (
+    SelectableField as SelectableField,
+)
+from .apiextensions import (
+    ServiceReference as ServiceReference,
+)
+from .apiextensions import (
+    WebhookClientConfig as WebhookClientConfig,
+)
+from .apiextensions import (
+    WebhookConversion as WebhookConversion,
+)
+from .autoscaling import (
+    ContainerResourceMetricSource as ContainerResourceMetricSource,
+)
+from .autoscaling import (
+    ContainerResourceMetricStatus as ContainerResourceMetricStatus,
+)
+from .autoscaling import (
+    CrossVersionObjectReference as CrossVersionObjectReference,
+)
+from .autoscaling import (
+    ExternalMetricSource as ExternalMetricSource,
+)
+from .autoscaling import (
+    ExternalMetricStatus as ExternalMetricStatus,
+)
+from .autoscaling import (
+    HorizontalPodAutoscaler as HorizontalPodAutoscaler,
+)
+from .autoscaling import (
+    HorizontalPodAutoscalerBehavior as HorizontalPodAutoscalerBehavior,
+)
+from .autoscaling import (
+    HorizontalPodAutoscalerCondition as HorizontalPodAutoscalerCondition,
+)
+from .autoscaling import (
+    HorizontalPodAutoscalerSpec as HorizontalPodAutoscalerSpec,
+)
+from .autoscaling import (
+    HorizontalPodAutoscalerStatus as HorizontalPodAutoscalerStatus,
+)
+from .autoscaling import (
+    HPAScalingPolicy as HPAScalingPolicy,
+)
+from .autoscaling import (
+    HPAScalingRules as HPAScalingRules,
+)
+from .autoscaling import (
+    MetricIdentifier as MetricIdentifier,
+)
+from .autoscaling import (
+    MetricSpec as MetricSpec,
+)
+from .autoscaling import (
+    MetricStatus as MetricStatus,
+)
+from .autoscaling import (
+    MetricTarget as MetricTarget,
+)
+from .autoscaling import (
+    MetricValueStatus as MetricValueStatus,
+)
+from .autoscaling import (
+    ObjectMetricSource as ObjectMetricSource,
+)
+from .autoscaling import (
+    ObjectMetricStatus as ObjectMetricStatus,
+)
+from .autoscaling import (
+    PodsMetricSource as PodsMetricSource,
+)
+from .autoscaling import (
+    PodsMetricStatus as PodsMetricStatus,
+)
+from .autoscaling import (
+    ResourceMetricSource as ResourceMetricSource,
+)
+from .autoscaling import (
+    ResourceMetricStatus as ResourceMetricStatus,
+)
+from .autoscaling_v1 import (
+    CrossVersionObjectReferenceV1 as CrossVersionObjectReferenceV1,
+)
+from .autoscaling_v1 import (
+    HorizontalPodAutoscalerSpecV1 as HorizontalPodAutoscalerSpecV1,
+)
+from .autoscaling_v1 import (
+    HorizontalPodAutoscalerStatusV1 as HorizontalPodAutoscalerStatusV1,
+)
+from .autoscaling_v1 import (
+    HorizontalPodAutoscalerV1 as HorizontalPodAutoscalerV1,
+)
+from .batch import (
+    CronJob as CronJob,
+)
+from .batch import (
+    CronJobSpec as CronJobSpec,
+)
+from .batch import (
+    CronJobStatus as CronJobStatus,
+)
+from .batch import (
+    Job as Job,
+)
+from .batch import (
+    JobCondition as JobCondition,
+)
+from .batch import (
+    JobSpec as JobSpec,
+)
+from .batch import (
+    JobStatus as JobStatus,
+)
+from .batch import (
+    JobTemplateSpec as JobTemplateSpec,
+)
+from .batch import (
+    PodFailurePolicy as PodFailurePolicy,
+)
+from .batch import (
+    PodFailurePolicyOnExitCodesRequirement as PodFailurePolicyOnExitCodesRequirement,
+)
+from .batch import (
+    PodFailurePolicyOnPodConditionsPattern as PodFailurePolicyOnPodConditionsPattern,
+)
+from .batch import (
+    PodFailurePolicyRule as PodFailurePolicyRule,
+)
+from .batch import (
+    SuccessPolicy as SuccessPolicy,
+)
+from .batch import (
+    SuccessPolicyRule as SuccessPolicyRule,
+)
+from .batch import (
+    UncountedTerminatedPods as UncountedTerminatedPods,
+)
 from .cluster import (
     ConfigMap as ConfigMap,
 )
@@ -24,6 +196,15 @@ from .cluster import (
     LeaseSpec as LeaseSpec,
 )
 from .cluster import (
+    LimitRange as LimitRange,
+)
+from .cluster import (
+    LimitRangeItem as LimitRangeItem,
+)
+from .cluster import (
+    LimitRangeSpec as LimitRangeSpec,
+)
+from .cluster import (
     Namespace as Namespace,
 )
 from .cluster import (
@@ -34,6 +215,39 @@ from .cluster import (
 )
 from .cluster import (
     NamespaceStatus as NamespaceStatus,
+)
+from .cluster import (
+    PodDisruptionBudget as PodDisruptionBudget,
+)
+from .cluster import (
+    PodDisruptionBudgetSpec as PodDisruptionBudgetSpec,
+)
+from .cluster import (
+    PodDisruptionBudgetStatus as PodDisruptionBudgetStatus,
+)
+from .cluster import (
+    PriorityClass as PriorityClass,
+)
+from .cluster import (
+    ResourceQuota as ResourceQuota,
+)
+from .cluster import (
+    ResourceQuotaSpec as ResourceQuotaSpec,
+)
+from .cluster import (
+    ResourceQuotaStatus as ResourceQuotaStatus,
+)
+from .cluster import (
+    ScopedResourceSelectorRequirement as ScopedResourceSelectorRequirement,
+)
+from .cluster import (
+    ScopeSelector as ScopeSelector,
+)
+from .cluster import (
+    Secret as Secret,
+)
+from .cluster import (
+    ServiceAccount as ServiceAccount,
 )
 from .containers import (
     AppArmorProfile as AppArmorProfile,
@@ -155,6 +369,8 @@ from .containers import (
 from .containers import (
     WindowsSecurityContextOptions as WindowsSecurityContextOptions,
 )
+from .events import EventsEvent as EventsEvent
+from .events import EventsEventSeries as EventsEventSeries
 from .meta import (
     Condition as Condition,
 )
@@ -172,6 +388,75 @@ from .meta import (
 )
 from .meta import (
     OwnerReference as OwnerReference,
+)
+from .networking import (
+    HTTPIngressPath as HTTPIngressPath,
+)
+from .networking import (
+    HTTPIngressRuleValue as HTTPIngressRuleValue,
+)
+from .networking import (
+    Ingress as Ingress,
+)
+from .networking import (
+    IngressBackend as IngressBackend,
+)
+from .networking import (
+    IngressClass as IngressClass,
+)
+from .networking import (
+    IngressClassParametersReference as IngressClassParametersReference,
+)
+from .networking import (
+    IngressClassSpec as IngressClassSpec,
+)
+from .networking import (
+    IngressLoadBalancerIngress as IngressLoadBalancerIngress,
+)
+from .networking import (
+    IngressLoadBalancerStatus as IngressLoadBalancerStatus,
+)
+from .networking import (
+    IngressPortStatus as IngressPortStatus,
+)
+from .networking import (
+    IngressRule as IngressRule,
+)
+from .networking import (
+    IngressServiceBackend as IngressServiceBackend,
+)
+from .networking import (
+    IngressSpec as IngressSpec,
+)
+from .networking import (
+    IngressStatus as IngressStatus,
+)
+from .networking import (
+    IngressTLS as IngressTLS,
+)
+from .networking import (
+    IPBlock as IPBlock,
+)
+from .networking import (
+    NetworkPolicy as NetworkPolicy,
+)
+from .networking import (
+    NetworkPolicyEgressRule as NetworkPolicyEgressRule,
+)
+from .networking import (
+    NetworkPolicyIngressRule as NetworkPolicyIngressRule,
+)
+from .networking import (
+    NetworkPolicyPeer as NetworkPolicyPeer,
+)
+from .networking import (
+    NetworkPolicyPort as NetworkPolicyPort,
+)
+from .networking import (
+    NetworkPolicySpec as NetworkPolicySpec,
+)
+from .networking import (
+    ServiceBackendPort as ServiceBackendPort,
 )
 from .nodes import (
     AttachedVolume as AttachedVolume,
@@ -275,6 +560,30 @@ from .pods import (
 from .pods import (
     Sysctl as Sysctl,
 )
+from .rbac import (
+    AggregationRule as AggregationRule,
+)
+from .rbac import (
+    ClusterRole as ClusterRole,
+)
+from .rbac import (
+    ClusterRoleBinding as ClusterRoleBinding,
+)
+from .rbac import (
+    PolicyRule as PolicyRule,
+)
+from .rbac import (
+    Role as Role,
+)
+from .rbac import (
+    RoleBinding as RoleBinding,
+)
+from .rbac import (
+    RoleRef as RoleRef,
+)
+from .rbac import (
+    Subject as Subject,
+)
 from .references import (
     LocalObjectReference as LocalObjectReference,
 )
@@ -324,6 +633,9 @@ from .services import (
     Endpoint as Endpoint,
 )
 from .services import (
+    EndpointAddress as EndpointAddress,
+)
+from .services import (
     EndpointConditions as EndpointConditions,
 )
 from .services import (
@@ -333,7 +645,16 @@ from .services import (
     EndpointPort as EndpointPort,
 )
 from .services import (
+    Endpoints as Endpoints,
+)
+from .services import (
     EndpointSlice as EndpointSlice,
+)
+from .services import (
+    EndpointsPort as EndpointsPort,
+)
+from .services import (
+    EndpointSubset as EndpointSubset,
 )
 from .services import (
     ForZone as ForZone,
@@ -361,6 +682,75 @@ from .services import (
 )
 from .services import (
     SessionAffinityConfig as SessionAffinityConfig,
+)
+from .storage import (
+    AzureFilePersistentVolumeSource as AzureFilePersistentVolumeSource,
+)
+from .storage import (
+    CephFSPersistentVolumeSource as CephFSPersistentVolumeSource,
+)
+from .storage import (
+    CinderPersistentVolumeSource as CinderPersistentVolumeSource,
+)
+from .storage import (
+    CSIPersistentVolumeSource as CSIPersistentVolumeSource,
+)
+from .storage import (
+    FlexPersistentVolumeSource as FlexPersistentVolumeSource,
+)
+from .storage import (
+    GlusterfsPersistentVolumeSource as GlusterfsPersistentVolumeSource,
+)
+from .storage import (
+    ISCSIPersistentVolumeSource as ISCSIPersistentVolumeSource,
+)
+from .storage import (
+    LocalVolumeSource as LocalVolumeSource,
+)
+from .storage import (
+    ModifyVolumeStatus as ModifyVolumeStatus,
+)
+from .storage import (
+    PersistentVolume as PersistentVolume,
+)
+from .storage import (
+    PersistentVolumeClaim as PersistentVolumeClaim,
+)
+from .storage import (
+    PersistentVolumeClaimCondition as PersistentVolumeClaimCondition,
+)
+from .storage import (
+    PersistentVolumeClaimStatus as PersistentVolumeClaimStatus,
+)
+from .storage import (
+    PersistentVolumeSpec as PersistentVolumeSpec,
+)
+from .storage import (
+    PersistentVolumeStatus as PersistentVolumeStatus,
+)
+from .storage import (
+    RBDPersistentVolumeSource as RBDPersistentVolumeSource,
+)
+from .storage import (
+    ScaleIOPersistentVolumeSource as ScaleIOPersistentVolumeSource,
+)
+from .storage import (
+    SecretReference as SecretReference,
+)
+from .storage import (
+    StorageClass as StorageClass,
+)
+from .storage import (
+    StorageOSPersistentVolumeSource as StorageOSPersistentVolumeSource,
+)
+from .storage import (
+    TopologySelectorLabelRequirement as TopologySelectorLabelRequirement,
+)
+from .storage import (
+    TopologySelectorTerm as TopologySelectorTerm,
+)
+from .storage import (
+    VolumeNodeAffinity as VolumeNodeAffinity,
 )
 from .volumes import (
     AWSElasticBlockStoreVolumeSource as AWSElasticBlockStoreVolumeSource,
@@ -501,6 +891,24 @@ from .volumes import (
     VsphereVirtualDiskVolumeSource as VsphereVirtualDiskVolumeSource,
 )
 from .workloads import (
+    ControllerRevision as ControllerRevision,
+)
+from .workloads import (
+    DaemonSet as DaemonSet,
+)
+from .workloads import (
+    DaemonSetCondition as DaemonSetCondition,
+)
+from .workloads import (
+    DaemonSetSpec as DaemonSetSpec,
+)
+from .workloads import (
+    DaemonSetStatus as DaemonSetStatus,
+)
+from .workloads import (
+    DaemonSetUpdateStrategy as DaemonSetUpdateStrategy,
+)
+from .workloads import (
     Deployment as Deployment,
 )
 from .workloads import (
@@ -528,5 +936,44 @@ from .workloads import (
     ReplicaSetStatus as ReplicaSetStatus,
 )
 from .workloads import (
+    ReplicationController as ReplicationController,
+)
+from .workloads import (
+    ReplicationControllerCondition as ReplicationControllerCondition,
+)
+from .workloads import (
+    ReplicationControllerSpec as ReplicationControllerSpec,
+)
+from .workloads import (
+    ReplicationControllerStatus as ReplicationControllerStatus,
+)
+from .workloads import (
+    RollingUpdateDaemonSet as RollingUpdateDaemonSet,
+)
+from .workloads import (
     RollingUpdateDeployment as RollingUpdateDeployment,
+)
+from .workloads import (
+    RollingUpdateStatefulSetStrategy as RollingUpdateStatefulSetStrategy,
+)
+from .workloads import (
+    StatefulSet as StatefulSet,
+)
+from .workloads import (
+    StatefulSetCondition as StatefulSetCondition,
+)
+from .workloads import (
+    StatefulSetOrdinals as StatefulSetOrdinals,
+)
+from .workloads import (
+    StatefulSetPersistentVolumeClaimRetentionPolicy as StatefulSetPersistentVolumeClaimRetentionPolicy,
+)
+from .workloads import (
+    StatefulSetSpec as StatefulSetSpec,
+)
+from .workloads import (
+    StatefulSetStatus as StatefulSetStatus,
+)
+from .workloads import (
+    StatefulSetUpdateStrategy as StatefulSetUpdateStrategy,
 )

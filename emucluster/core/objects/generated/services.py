@@ -93,7 +93,7 @@ class ServiceStatus(Part, frozen=True, kw_only=True):
     """ServiceStatus represents the current status of a service."""
 
     conditions: tuple[Condition, ...] = ()
-    load_balancer: LoadBalancerStatus = LoadBalancerStatus()
+    load_balancer: LoadBalancerStatus = field(default_factory=LoadBalancerStatus)
 
 
 class Service(Object, tag="Service", tag_field="kind", frozen=True, kw_only=True):
@@ -157,3 +157,37 @@ class EndpointSlice(Object, tag="EndpointSlice", tag_field="kind", frozen=True, 
     address_type: str = field(default_factory=str)
     endpoints: tuple[Endpoint, ...] = field(default_factory=no_items)
     ports: tuple[EndpointPort, ...] = ()
+
+
+class EndpointAddress(Part, frozen=True, kw_only=True):
+    """EndpointAddress is a tuple that describes single IP address."""
+
+    hostname: str | None = None
+    ip: str = field(default_factory=str)
+    node_name: str | None = None
+    target_ref: ObjectReference | None = None
+
+
+class EndpointsPort(Part, frozen=True, kw_only=True):
+    """EndpointPort is a tuple that describes a single port."""
+
+    app_protocol: str | None = None
+    name: str | None = None
+    port: int = field(default_factory=int)
+    protocol: str | None = None
+
+
+class EndpointSubset(Part, frozen=True, kw_only=True):
+    """EndpointSubset is a group of addresses with a common set of ports."""
+
+    addresses: tuple[EndpointAddress, ...] = ()
+    not_ready_addresses: tuple[EndpointAddress, ...] = ()
+    ports: tuple[EndpointsPort, ...] = ()
+
+
+class Endpoints(Object, tag="Endpoints", tag_field="kind", frozen=True, kw_only=True):
+    """Endpoints is a collection of endpoints that implement the actual service."""
+
+    kind: ClassVar[str] = "Endpoints"
+    api_version: Literal["v1"] = field(default_factory=lambda: "v1")
+    subsets: tuple[EndpointSubset, ...] = ()

@@ -7,7 +7,7 @@ kubernetes-validate 1.37.0 (Apache-2.0). See NOTICE.
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from msgspec import field
 
@@ -16,6 +16,7 @@ from emucluster.core.objects.root import Object
 
 from .meta import LabelSelector
 from .pods import PodTemplateSpec
+from .storage import PersistentVolumeClaim
 
 
 class RollingUpdateDeployment(Part, frozen=True, kw_only=True):
@@ -115,3 +116,192 @@ class ReplicaSet(Object, tag="ReplicaSet", tag_field="kind", frozen=True, kw_onl
     api_version: Literal["apps/v1"] = field(default_factory=lambda: "apps/v1")
     spec: ReplicaSetSpec = ReplicaSetSpec()
     status: ReplicaSetStatus = ReplicaSetStatus()
+
+
+class RollingUpdateDaemonSet(Part, frozen=True, kw_only=True):
+    """Spec to control the desired behavior of daemon set rolling update."""
+
+    max_surge: int | str | None = None
+    max_unavailable: int | str | None = None
+
+
+class DaemonSetUpdateStrategy(Part, frozen=True, kw_only=True):
+    """DaemonSetUpdateStrategy is a struct used to control the update strategy for a ..."""
+
+    rolling_update: RollingUpdateDaemonSet | None = None
+    type: str | None = None
+
+
+class DaemonSetSpec(Part, frozen=True, kw_only=True):
+    """DaemonSetSpec is the specification of a daemon set."""
+
+    min_ready_seconds: int | None = None
+    revision_history_limit: int | None = None
+    selector: LabelSelector | None = None
+    template: PodTemplateSpec = PodTemplateSpec()
+    update_strategy: DaemonSetUpdateStrategy = DaemonSetUpdateStrategy()
+
+
+class DaemonSetCondition(Part, frozen=True, kw_only=True):
+    """DaemonSetCondition describes the state of a DaemonSet at a certain point."""
+
+    last_transition_time: str | None = None
+    message: str | None = None
+    reason: str | None = None
+    status: str = field(default_factory=str)
+    type: str = field(default_factory=str)
+
+
+class DaemonSetStatus(Part, frozen=True, kw_only=True):
+    """DaemonSetStatus represents the current status of a daemon set."""
+
+    collision_count: int | None = None
+    conditions: tuple[DaemonSetCondition, ...] = ()
+    current_number_scheduled: int = field(default_factory=int)
+    desired_number_scheduled: int = field(default_factory=int)
+    number_available: int | None = None
+    number_misscheduled: int = field(default_factory=int)
+    number_ready: int = field(default_factory=int)
+    number_unavailable: int | None = None
+    observed_generation: int | None = None
+    updated_number_scheduled: int | None = None
+
+
+class DaemonSet(Object, tag="DaemonSet", tag_field="kind", frozen=True, kw_only=True):
+    """DaemonSet represents the configuration of a daemon set."""
+
+    kind: ClassVar[str] = "DaemonSet"
+    api_version: Literal["apps/v1"] = field(default_factory=lambda: "apps/v1")
+    spec: DaemonSetSpec = DaemonSetSpec()
+    status: DaemonSetStatus = DaemonSetStatus()
+
+
+class StatefulSetOrdinals(Part, frozen=True, kw_only=True):
+    """StatefulSetOrdinals describes the policy used for replica ordinal assignment in ..."""
+
+    start: int | None = None
+
+
+class StatefulSetPersistentVolumeClaimRetentionPolicy(Part, frozen=True, kw_only=True):
+    """StatefulSetPersistentVolumeClaimRetentionPolicy describes the policy used for ..."""
+
+    when_deleted: str | None = None
+    when_scaled: str | None = None
+
+
+class RollingUpdateStatefulSetStrategy(Part, frozen=True, kw_only=True):
+    """RollingUpdateStatefulSetStrategy is used to communicate parameter for ..."""
+
+    max_unavailable: int | str | None = None
+    partition: int | None = None
+
+
+class StatefulSetUpdateStrategy(Part, frozen=True, kw_only=True):
+    """StatefulSetUpdateStrategy indicates the strategy that the StatefulSet ..."""
+
+    rolling_update: RollingUpdateStatefulSetStrategy | None = None
+    type: str | None = None
+
+
+class StatefulSetSpec(Part, frozen=True, kw_only=True):
+    """A StatefulSetSpec is the specification of a StatefulSet."""
+
+    min_ready_seconds: int | None = None
+    ordinals: StatefulSetOrdinals | None = None
+    persistent_volume_claim_retention_policy: (
+        StatefulSetPersistentVolumeClaimRetentionPolicy | None
+    ) = None
+    pod_management_policy: str | None = None
+    replicas: int | None = None
+    revision_history_limit: int | None = None
+    selector: LabelSelector | None = None
+    service_name: str = field(default_factory=str)
+    template: PodTemplateSpec = PodTemplateSpec()
+    update_strategy: StatefulSetUpdateStrategy = StatefulSetUpdateStrategy()
+    volume_claim_templates: tuple[PersistentVolumeClaim, ...] = ()
+
+
+class StatefulSetCondition(Part, frozen=True, kw_only=True):
+    """StatefulSetCondition describes the state of a statefulset at a certain point."""
+
+    last_transition_time: str | None = None
+    message: str | None = None
+    reason: str | None = None
+    status: str = field(default_factory=str)
+    type: str = field(default_factory=str)
+
+
+class StatefulSetStatus(Part, frozen=True, kw_only=True):
+    """StatefulSetStatus represents the current state of a StatefulSet."""
+
+    available_replicas: int | None = None
+    collision_count: int | None = None
+    conditions: tuple[StatefulSetCondition, ...] = ()
+    current_replicas: int | None = None
+    current_revision: str | None = None
+    observed_generation: int | None = None
+    ready_replicas: int | None = None
+    replicas: int = field(default_factory=int)
+    update_revision: str | None = None
+    updated_replicas: int | None = None
+
+
+class StatefulSet(Object, tag="StatefulSet", tag_field="kind", frozen=True, kw_only=True):
+    """StatefulSet represents a set of pods with consistent identities."""
+
+    kind: ClassVar[str] = "StatefulSet"
+    api_version: Literal["apps/v1"] = field(default_factory=lambda: "apps/v1")
+    spec: StatefulSetSpec = StatefulSetSpec()
+    status: StatefulSetStatus = StatefulSetStatus()
+
+
+class ControllerRevision(
+    Object, tag="ControllerRevision", tag_field="kind", frozen=True, kw_only=True
+):
+    """ControllerRevision implements an immutable snapshot of state data."""
+
+    kind: ClassVar[str] = "ControllerRevision"
+    api_version: Literal["apps/v1"] = field(default_factory=lambda: "apps/v1")
+    data: Any = None
+    revision: int = field(default_factory=int)
+
+
+class ReplicationControllerSpec(Part, frozen=True, kw_only=True):
+    """ReplicationControllerSpec is the specification of a replication controller."""
+
+    min_ready_seconds: int | None = None
+    replicas: int | None = None
+    selector: dict[str, str] | None = None
+    template: PodTemplateSpec | None = None
+
+
+class ReplicationControllerCondition(Part, frozen=True, kw_only=True):
+    """ReplicationControllerCondition describes the state of a replication controller ..."""
+
+    last_transition_time: str | None = None
+    message: str | None = None
+    reason: str | None = None
+    status: str = field(default_factory=str)
+    type: str = field(default_factory=str)
+
+
+class ReplicationControllerStatus(Part, frozen=True, kw_only=True):
+    """ReplicationControllerStatus represents the current status of a replication ..."""
+
+    available_replicas: int | None = None
+    conditions: tuple[ReplicationControllerCondition, ...] = ()
+    fully_labeled_replicas: int | None = None
+    observed_generation: int | None = None
+    ready_replicas: int | None = None
+    replicas: int = field(default_factory=int)
+
+
+class ReplicationController(
+    Object, tag="ReplicationController", tag_field="kind", frozen=True, kw_only=True
+):
+    """ReplicationController represents the configuration of a replication controller."""
+
+    kind: ClassVar[str] = "ReplicationController"
+    api_version: Literal["v1"] = field(default_factory=lambda: "v1")
+    spec: ReplicationControllerSpec = ReplicationControllerSpec()
+    status: ReplicationControllerStatus = ReplicationControllerStatus()

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x65mucluster/v1/api.proto\x12\remucluster.v1\":\n\tObjectRef\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x11\n\tnamespace\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\"\x16\n\x06Object\x12\x0c\n\x04json\x18\x01 \x01(\x0c\"^\n\x0bListRequest\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x11\n\tnamespace\x18\x02 \x01(\t\x12\x16\n\x0elabel_selector\x18\x03 \x01(\t\x12\x16\n\x0e\x66ield_selector\x18\x04 \x01(\t\"+\n\nObjectList\x12\x0c\n\x04json\x18\x01 \x03(\x0c\x12\x0f\n\x07version\x18\x02 \x01(\x03\"-\n\x0cWriteRequest\x12\x0c\n\x04json\x18\x01 \x01(\x0c\x12\x0f\n\x07\x64ry_run\x18\x02 \x01(\x08\"@\n\x0c\x41pplyRequest\x12\x0c\n\x04json\x18\x01 \x03(\x0c\x12\x0f\n\x07\x64ry_run\x18\x02 \x01(\x08\x12\x11\n\tnamespace\x18\x03 \x01(\t\"[\n\x0b\x41pplyResult\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x11\n\tnamespace\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0f\n\x07outcome\x18\x04 \x01(\t\x12\x0c\n\x04json\x18\x05 \x01(\x0c\"<\n\rApplyResponse\x12+\n\x07results\x18\x01 \x03(\x0b\x32\x1a.emucluster.v1.ApplyResult\"\x90\x01\n\rDeleteRequest\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x11\n\tnamespace\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x1b\n\x0egrace_period_s\x18\x04 \x01(\x03H\x00\x88\x01\x01\x12\x0b\n\x03uid\x18\x05 \x01(\t\x12\x13\n\x0bpropagation\x18\x06 \x01(\tB\x11\n\x0f_grace_period_s\"O\n\x0cScaleRequest\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x11\n\tnamespace\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x10\n\x08replicas\x18\x04 \x01(\x05\"^\n\x0cWatchRequest\x12\r\n\x05kinds\x18\x01 \x03(\t\x12\x1a\n\rafter_version\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\x11\n\tnode_name\x18\x03 \x01(\tB\x10\n\x0e_after_version\"G\n\nWatchEvent\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12\x0c\n\x04json\x18\x04 \x01(\x0c\"]\n\x0bWatchEvents\x12)\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x19.emucluster.v1.WatchEvent\x12\x12\n\nstate_done\x18\x02 \x01(\x08\x12\x0f\n\x07version\x18\x03 \x01(\x03\"?\n\x10HeartbeatRequest\x12\x11\n\tnode_name\x18\x01 \x01(\t\x12\x18\n\x10lease_duration_s\x18\x02 \x01(\x01\"+\n\x11HeartbeatResponse\x12\x16\n\x0erenewed_wall_s\x18\x01 \x01(\x01\"8\n\rRecordRequest\x12\'\n\x05notes\x18\x01 \x03(\x0b\x32\x18.emucluster.v1.EventNote\"\x97\x01\n\tEventNote\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x11\n\tnamespace\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0b\n\x03uid\x18\x04 \x01(\t\x12\x0c\n\x04type\x18\x05 \x01(\t\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x0f\n\x07message\x18\x07 \x01(\t\x12\x11\n\tcomponent\x18\x08 \x01(\t\x12\x0c\n\x04host\x18\t \x01(\t\"\x10\n\x0eRecordResponse2\xd7\x05\n\x03\x41pi\x12\x36\n\x03Get\x12\x18.emucluster.v1.ObjectRef\x1a\x15.emucluster.v1.Object\x12=\n\x04List\x12\x1a.emucluster.v1.ListRequest\x1a\x19.emucluster.v1.ObjectList\x12<\n\x06\x43reate\x12\x1b.emucluster.v1.WriteRequest\x1a\x15.emucluster.v1.Object\x12<\n\x06Update\x12\x1b.emucluster.v1.WriteRequest\x1a\x15.emucluster.v1.Object\x12\x42\n\x0cUpdateStatus\x12\x1b.emucluster.v1.WriteRequest\x1a\x15.emucluster.v1.Object\x12\x42\n\x05\x41pply\x12\x1b.emucluster.v1.ApplyRequest\x1a\x1c.emucluster.v1.ApplyResponse\x12=\n\x06\x44\x65lete\x12\x1c.emucluster.v1.DeleteRequest\x1a\x15.emucluster.v1.Object\x12;\n\x05Scale\x12\x1b.emucluster.v1.ScaleRequest\x1a\x15.emucluster.v1.Object\x12\x42\n\x05Watch\x12\x1b.emucluster.v1.WatchRequest\x1a\x1a.emucluster.v1.WatchEvents0\x01\x12N\n\tHeartbeat\x12\x1f.emucluster.v1.HeartbeatRequest\x1a .emucluster.v1.HeartbeatResponse\x12\x45\n\x06Record\x12\x1c.emucluster.v1.RecordRequest\x1a\x1d.emucluster.v1.RecordResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x65mucluster/v1/api.proto\x12\remucluster.v1\":\n\tObjectRef\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x11\n\tnamespace\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\"\x16\n\x06Object\x12\x0c\n\x04json\x18\x01 \x01(\x0c\"^\n\x0bListRequest\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x11\n\tnamespace\x18\x02 \x01(\t\x12\x16\n\x0elabel_selector\x18\x03 \x01(\t\x12\x16\n\x0e\x66ield_selector\x18\x04 \x01(\t\"+\n\nObjectList\x12\x0c\n\x04json\x18\x01 \x03(\x0c\x12\x0f\n\x07version\x18\x02 \x01(\x03\"-\n\x0cWriteRequest\x12\x0c\n\x04json\x18\x01 \x01(\x0c\x12\x0f\n\x07\x64ry_run\x18\x02 \x01(\x08\"@\n\x0c\x41pplyRequest\x12\x0c\n\x04json\x18\x01 \x03(\x0c\x12\x0f\n\x07\x64ry_run\x18\x02 \x01(\x08\x12\x11\n\tnamespace\x18\x03 \x01(\t\"[\n\x0b\x41pplyResult\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x11\n\tnamespace\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0f\n\x07outcome\x18\x04 \x01(\t\x12\x0c\n\x04json\x18\x05 \x01(\x0c\"<\n\rApplyResponse\x12+\n\x07results\x18\x01 \x03(\x0b\x32\x1a.emucluster.v1.ApplyResult\"\x90\x01\n\rDeleteRequest\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x11\n\tnamespace\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x1b\n\x0egrace_period_s\x18\x04 \x01(\x03H\x00\x88\x01\x01\x12\x0b\n\x03uid\x18\x05 \x01(\t\x12\x13\n\x0bpropagation\x18\x06 \x01(\tB\x11\n\x0f_grace_period_s\"<\n\x0c\x45victRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0b\n\x03uid\x18\x03 \x01(\t\"\x0f\n\rEvictResponse\"O\n\x0cScaleRequest\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x11\n\tnamespace\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x10\n\x08replicas\x18\x04 \x01(\x05\"^\n\x0cWatchRequest\x12\r\n\x05kinds\x18\x01 \x03(\t\x12\x1a\n\rafter_version\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\x11\n\tnode_name\x18\x03 \x01(\tB\x10\n\x0e_after_version\"G\n\nWatchEvent\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12\x0c\n\x04json\x18\x04 \x01(\x0c\"]\n\x0bWatchEvents\x12)\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x19.emucluster.v1.WatchEvent\x12\x12\n\nstate_done\x18\x02 \x01(\x08\x12\x0f\n\x07version\x18\x03 \x01(\x03\"?\n\x10HeartbeatRequest\x12\x11\n\tnode_name\x18\x01 \x01(\t\x12\x18\n\x10lease_duration_s\x18\x02 \x01(\x01\"+\n\x11HeartbeatResponse\x12\x16\n\x0erenewed_wall_s\x18\x01 \x01(\x01\"i\n\rReportRequest\x12\'\n\x05notes\x18\x01 \x03(\x0b\x32\x18.emucluster.v1.EventNote\x12/\n\x08statuses\x18\x02 \x03(\x0b\x32\x1d.emucluster.v1.PodStatusWrite\"\xab\x01\n\tEventNote\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x11\n\tnamespace\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0b\n\x03uid\x18\x04 \x01(\t\x12\x0c\n\x04type\x18\x05 \x01(\t\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x0f\n\x07message\x18\x07 \x01(\t\x12\x11\n\tcomponent\x18\x08 \x01(\t\x12\x0c\n\x04host\x18\t \x01(\t\x12\x12\n\nfield_path\x18\n \x01(\t\"L\n\x0ePodStatusWrite\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0b\n\x03uid\x18\x03 \x01(\t\x12\x0c\n\x04json\x18\x04 \x01(\x0c\"\"\n\x0eReportResponse\x12\x10\n\x08refusals\x18\x01 \x03(\x0c\x32\x9b\x06\n\x03\x41pi\x12\x36\n\x03Get\x12\x18.emucluster.v1.ObjectRef\x1a\x15.emucluster.v1.Object\x12=\n\x04List\x12\x1a.emucluster.v1.ListRequest\x1a\x19.emucluster.v1.ObjectList\x12<\n\x06\x43reate\x12\x1b.emucluster.v1.WriteRequest\x1a\x15.emucluster.v1.Object\x12<\n\x06Update\x12\x1b.emucluster.v1.WriteRequest\x1a\x15.emucluster.v1.Object\x12\x42\n\x0cUpdateStatus\x12\x1b.emucluster.v1.WriteRequest\x1a\x15.emucluster.v1.Object\x12\x42\n\x05\x41pply\x12\x1b.emucluster.v1.ApplyRequest\x1a\x1c.emucluster.v1.ApplyResponse\x12=\n\x06\x44\x65lete\x12\x1c.emucluster.v1.DeleteRequest\x1a\x15.emucluster.v1.Object\x12;\n\x05Scale\x12\x1b.emucluster.v1.ScaleRequest\x1a\x15.emucluster.v1.Object\x12\x42\n\x05\x45vict\x12\x1b.emucluster.v1.EvictRequest\x1a\x1c.emucluster.v1.EvictResponse\x12\x42\n\x05Watch\x12\x1b.emucluster.v1.WatchRequest\x1a\x1a.emucluster.v1.WatchEvents0\x01\x12N\n\tHeartbeat\x12\x1f.emucluster.v1.HeartbeatRequest\x1a .emucluster.v1.HeartbeatResponse\x12\x45\n\x06Report\x12\x1c.emucluster.v1.ReportRequest\x1a\x1d.emucluster.v1.ReportResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -49,24 +49,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_APPLYRESPONSE']._serialized_end=533
   _globals['_DELETEREQUEST']._serialized_start=536
   _globals['_DELETEREQUEST']._serialized_end=680
-  _globals['_SCALEREQUEST']._serialized_start=682
-  _globals['_SCALEREQUEST']._serialized_end=761
-  _globals['_WATCHREQUEST']._serialized_start=763
-  _globals['_WATCHREQUEST']._serialized_end=857
-  _globals['_WATCHEVENT']._serialized_start=859
-  _globals['_WATCHEVENT']._serialized_end=930
-  _globals['_WATCHEVENTS']._serialized_start=932
-  _globals['_WATCHEVENTS']._serialized_end=1025
-  _globals['_HEARTBEATREQUEST']._serialized_start=1027
-  _globals['_HEARTBEATREQUEST']._serialized_end=1090
-  _globals['_HEARTBEATRESPONSE']._serialized_start=1092
-  _globals['_HEARTBEATRESPONSE']._serialized_end=1135
-  _globals['_RECORDREQUEST']._serialized_start=1137
-  _globals['_RECORDREQUEST']._serialized_end=1193
-  _globals['_EVENTNOTE']._serialized_start=1196
-  _globals['_EVENTNOTE']._serialized_end=1347
-  _globals['_RECORDRESPONSE']._serialized_start=1349
-  _globals['_RECORDRESPONSE']._serialized_end=1365
-  _globals['_API']._serialized_start=1368
-  _globals['_API']._serialized_end=2095
+  _globals['_EVICTREQUEST']._serialized_start=682
+  _globals['_EVICTREQUEST']._serialized_end=742
+  _globals['_EVICTRESPONSE']._serialized_start=744
+  _globals['_EVICTRESPONSE']._serialized_end=759
+  _globals['_SCALEREQUEST']._serialized_start=761
+  _globals['_SCALEREQUEST']._serialized_end=840
+  _globals['_WATCHREQUEST']._serialized_start=842
+  _globals['_WATCHREQUEST']._serialized_end=936
+  _globals['_WATCHEVENT']._serialized_start=938
+  _globals['_WATCHEVENT']._serialized_end=1009
+  _globals['_WATCHEVENTS']._serialized_start=1011
+  _globals['_WATCHEVENTS']._serialized_end=1104
+  _globals['_HEARTBEATREQUEST']._serialized_start=1106
+  _globals['_HEARTBEATREQUEST']._serialized_end=1169
+  _globals['_HEARTBEATRESPONSE']._serialized_start=1171
+  _globals['_HEARTBEATRESPONSE']._serialized_end=1214
+  _globals['_REPORTREQUEST']._serialized_start=1216
+  _globals['_REPORTREQUEST']._serialized_end=1321
+  _globals['_EVENTNOTE']._serialized_start=1324
+  _globals['_EVENTNOTE']._serialized_end=1495
+  _globals['_PODSTATUSWRITE']._serialized_start=1497
+  _globals['_PODSTATUSWRITE']._serialized_end=1573
+  _globals['_REPORTRESPONSE']._serialized_start=1575
+  _globals['_REPORTRESPONSE']._serialized_end=1609
+  _globals['_API']._serialized_start=1612
+  _globals['_API']._serialized_end=2407
 # @@protoc_insertion_point(module_scope)

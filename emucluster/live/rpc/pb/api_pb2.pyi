@@ -96,6 +96,20 @@ class DeleteRequest(_message.Message):
     propagation: str
     def __init__(self, kind: _Optional[str] = ..., namespace: _Optional[str] = ..., name: _Optional[str] = ..., grace_period_s: _Optional[int] = ..., uid: _Optional[str] = ..., propagation: _Optional[str] = ...) -> None: ...
 
+class EvictRequest(_message.Message):
+    __slots__ = ("namespace", "name", "uid")
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    UID_FIELD_NUMBER: _ClassVar[int]
+    namespace: str
+    name: str
+    uid: str
+    def __init__(self, namespace: _Optional[str] = ..., name: _Optional[str] = ..., uid: _Optional[str] = ...) -> None: ...
+
+class EvictResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
 class ScaleRequest(_message.Message):
     __slots__ = ("kind", "namespace", "name", "replicas")
     KIND_FIELD_NUMBER: _ClassVar[int]
@@ -154,14 +168,16 @@ class HeartbeatResponse(_message.Message):
     renewed_wall_s: float
     def __init__(self, renewed_wall_s: _Optional[float] = ...) -> None: ...
 
-class RecordRequest(_message.Message):
-    __slots__ = ("notes",)
+class ReportRequest(_message.Message):
+    __slots__ = ("notes", "statuses")
     NOTES_FIELD_NUMBER: _ClassVar[int]
+    STATUSES_FIELD_NUMBER: _ClassVar[int]
     notes: _containers.RepeatedCompositeFieldContainer[EventNote]
-    def __init__(self, notes: _Optional[_Iterable[_Union[EventNote, _Mapping]]] = ...) -> None: ...
+    statuses: _containers.RepeatedCompositeFieldContainer[PodStatusWrite]
+    def __init__(self, notes: _Optional[_Iterable[_Union[EventNote, _Mapping]]] = ..., statuses: _Optional[_Iterable[_Union[PodStatusWrite, _Mapping]]] = ...) -> None: ...
 
 class EventNote(_message.Message):
-    __slots__ = ("kind", "namespace", "name", "uid", "type", "reason", "message", "component", "host")
+    __slots__ = ("kind", "namespace", "name", "uid", "type", "reason", "message", "component", "host", "field_path")
     KIND_FIELD_NUMBER: _ClassVar[int]
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
@@ -171,6 +187,7 @@ class EventNote(_message.Message):
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
     COMPONENT_FIELD_NUMBER: _ClassVar[int]
     HOST_FIELD_NUMBER: _ClassVar[int]
+    FIELD_PATH_FIELD_NUMBER: _ClassVar[int]
     kind: str
     namespace: str
     name: str
@@ -180,8 +197,23 @@ class EventNote(_message.Message):
     message: str
     component: str
     host: str
-    def __init__(self, kind: _Optional[str] = ..., namespace: _Optional[str] = ..., name: _Optional[str] = ..., uid: _Optional[str] = ..., type: _Optional[str] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., component: _Optional[str] = ..., host: _Optional[str] = ...) -> None: ...
+    field_path: str
+    def __init__(self, kind: _Optional[str] = ..., namespace: _Optional[str] = ..., name: _Optional[str] = ..., uid: _Optional[str] = ..., type: _Optional[str] = ..., reason: _Optional[str] = ..., message: _Optional[str] = ..., component: _Optional[str] = ..., host: _Optional[str] = ..., field_path: _Optional[str] = ...) -> None: ...
 
-class RecordResponse(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+class PodStatusWrite(_message.Message):
+    __slots__ = ("namespace", "name", "uid", "json")
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    UID_FIELD_NUMBER: _ClassVar[int]
+    JSON_FIELD_NUMBER: _ClassVar[int]
+    namespace: str
+    name: str
+    uid: str
+    json: bytes
+    def __init__(self, namespace: _Optional[str] = ..., name: _Optional[str] = ..., uid: _Optional[str] = ..., json: _Optional[bytes] = ...) -> None: ...
+
+class ReportResponse(_message.Message):
+    __slots__ = ("refusals",)
+    REFUSALS_FIELD_NUMBER: _ClassVar[int]
+    refusals: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, refusals: _Optional[_Iterable[bytes]] = ...) -> None: ...

@@ -77,6 +77,11 @@ class ApiStub:
                 request_serializer=emucluster_dot_v1_dot_api__pb2.ScaleRequest.SerializeToString,
                 response_deserializer=emucluster_dot_v1_dot_api__pb2.Object.FromString,
                 _registered_method=True)
+        self.Evict = channel.unary_unary(
+                '/emucluster.v1.Api/Evict',
+                request_serializer=emucluster_dot_v1_dot_api__pb2.EvictRequest.SerializeToString,
+                response_deserializer=emucluster_dot_v1_dot_api__pb2.EvictResponse.FromString,
+                _registered_method=True)
         self.Watch = channel.unary_stream(
                 '/emucluster.v1.Api/Watch',
                 request_serializer=emucluster_dot_v1_dot_api__pb2.WatchRequest.SerializeToString,
@@ -87,10 +92,10 @@ class ApiStub:
                 request_serializer=emucluster_dot_v1_dot_api__pb2.HeartbeatRequest.SerializeToString,
                 response_deserializer=emucluster_dot_v1_dot_api__pb2.HeartbeatResponse.FromString,
                 _registered_method=True)
-        self.Record = channel.unary_unary(
-                '/emucluster.v1.Api/Record',
-                request_serializer=emucluster_dot_v1_dot_api__pb2.RecordRequest.SerializeToString,
-                response_deserializer=emucluster_dot_v1_dot_api__pb2.RecordResponse.FromString,
+        self.Report = channel.unary_unary(
+                '/emucluster.v1.Api/Report',
+                request_serializer=emucluster_dot_v1_dot_api__pb2.ReportRequest.SerializeToString,
+                response_deserializer=emucluster_dot_v1_dot_api__pb2.ReportResponse.FromString,
                 _registered_method=True)
 
 
@@ -151,6 +156,13 @@ class ApiServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Evict(self, request, context):
+        """deletes a Pod unless a PodDisruptionBudget is against it
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Watch(self, request, context):
         """Everything that a node or a tool follows, on one stream: first the state as it is
         (or, with a version, what came after it), then each change once it is durable.
@@ -166,7 +178,7 @@ class ApiServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def Record(self, request, context):
+    def Report(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -215,6 +227,11 @@ def add_ApiServicer_to_server(servicer, server):
                     request_deserializer=emucluster_dot_v1_dot_api__pb2.ScaleRequest.FromString,
                     response_serializer=emucluster_dot_v1_dot_api__pb2.Object.SerializeToString,
             ),
+            'Evict': grpc.unary_unary_rpc_method_handler(
+                    servicer.Evict,
+                    request_deserializer=emucluster_dot_v1_dot_api__pb2.EvictRequest.FromString,
+                    response_serializer=emucluster_dot_v1_dot_api__pb2.EvictResponse.SerializeToString,
+            ),
             'Watch': grpc.unary_stream_rpc_method_handler(
                     servicer.Watch,
                     request_deserializer=emucluster_dot_v1_dot_api__pb2.WatchRequest.FromString,
@@ -225,10 +242,10 @@ def add_ApiServicer_to_server(servicer, server):
                     request_deserializer=emucluster_dot_v1_dot_api__pb2.HeartbeatRequest.FromString,
                     response_serializer=emucluster_dot_v1_dot_api__pb2.HeartbeatResponse.SerializeToString,
             ),
-            'Record': grpc.unary_unary_rpc_method_handler(
-                    servicer.Record,
-                    request_deserializer=emucluster_dot_v1_dot_api__pb2.RecordRequest.FromString,
-                    response_serializer=emucluster_dot_v1_dot_api__pb2.RecordResponse.SerializeToString,
+            'Report': grpc.unary_unary_rpc_method_handler(
+                    servicer.Report,
+                    request_deserializer=emucluster_dot_v1_dot_api__pb2.ReportRequest.FromString,
+                    response_serializer=emucluster_dot_v1_dot_api__pb2.ReportResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -461,6 +478,33 @@ class Api:
             _registered_method=True)
 
     @staticmethod
+    def Evict(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/emucluster.v1.Api/Evict',
+            emucluster_dot_v1_dot_api__pb2.EvictRequest.SerializeToString,
+            emucluster_dot_v1_dot_api__pb2.EvictResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def Watch(request,
             target,
             options=(),
@@ -515,7 +559,7 @@ class Api:
             _registered_method=True)
 
     @staticmethod
-    def Record(request,
+    def Report(request,
             target,
             options=(),
             channel_credentials=None,
@@ -528,9 +572,9 @@ class Api:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/emucluster.v1.Api/Record',
-            emucluster_dot_v1_dot_api__pb2.RecordRequest.SerializeToString,
-            emucluster_dot_v1_dot_api__pb2.RecordResponse.FromString,
+            '/emucluster.v1.Api/Report',
+            emucluster_dot_v1_dot_api__pb2.ReportRequest.SerializeToString,
+            emucluster_dot_v1_dot_api__pb2.ReportResponse.FromString,
             options,
             channel_credentials,
             insecure,

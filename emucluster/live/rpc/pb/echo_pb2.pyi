@@ -23,7 +23,7 @@ class EchoRequest(_message.Message):
     def __init__(self, id: _Optional[str] = ..., message: _Optional[str] = ..., payload: _Optional[bytes] = ..., repeat: _Optional[int] = ..., delay_s: _Optional[float] = ..., reply_bytes: _Optional[int] = ...) -> None: ...
 
 class EchoReply(_message.Message):
-    __slots__ = ("id", "message", "payload", "pod", "namespace", "node", "zone", "pod_ip", "pid", "client", "calls", "connections", "executed")
+    __slots__ = ("id", "message", "payload", "pod", "namespace", "node", "zone", "pod_ip", "pid", "client", "calls", "connections", "executed", "attempts")
     ID_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
     PAYLOAD_FIELD_NUMBER: _ClassVar[int]
@@ -37,6 +37,7 @@ class EchoReply(_message.Message):
     CALLS_FIELD_NUMBER: _ClassVar[int]
     CONNECTIONS_FIELD_NUMBER: _ClassVar[int]
     EXECUTED_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
     id: str
     message: str
     payload: bytes
@@ -50,7 +51,8 @@ class EchoReply(_message.Message):
     calls: int
     connections: int
     executed: int
-    def __init__(self, id: _Optional[str] = ..., message: _Optional[str] = ..., payload: _Optional[bytes] = ..., pod: _Optional[str] = ..., namespace: _Optional[str] = ..., node: _Optional[str] = ..., zone: _Optional[str] = ..., pod_ip: _Optional[str] = ..., pid: _Optional[int] = ..., client: _Optional[str] = ..., calls: _Optional[int] = ..., connections: _Optional[int] = ..., executed: _Optional[int] = ...) -> None: ...
+    attempts: int
+    def __init__(self, id: _Optional[str] = ..., message: _Optional[str] = ..., payload: _Optional[bytes] = ..., pod: _Optional[str] = ..., namespace: _Optional[str] = ..., node: _Optional[str] = ..., zone: _Optional[str] = ..., pod_ip: _Optional[str] = ..., pid: _Optional[int] = ..., client: _Optional[str] = ..., calls: _Optional[int] = ..., connections: _Optional[int] = ..., executed: _Optional[int] = ..., attempts: _Optional[int] = ...) -> None: ...
 
 class EchoControl(_message.Message):
     __slots__ = ("slow_s", "error_rate", "error_status", "not_ready", "hang")
@@ -85,13 +87,19 @@ class EchoState(_message.Message):
     def __init__(self, slow_s: _Optional[float] = ..., error_rate: _Optional[float] = ..., error_status: _Optional[str] = ..., not_ready: _Optional[bool] = ..., hang: _Optional[bool] = ..., calls: _Optional[int] = ..., connections: _Optional[int] = ...) -> None: ...
 
 class SeenRequest(_message.Message):
-    __slots__ = ("ids",)
+    __slots__ = ("ids", "prefix", "skip", "limit")
     IDS_FIELD_NUMBER: _ClassVar[int]
+    PREFIX_FIELD_NUMBER: _ClassVar[int]
+    SKIP_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
     ids: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, ids: _Optional[_Iterable[str]] = ...) -> None: ...
+    prefix: str
+    skip: int
+    limit: int
+    def __init__(self, ids: _Optional[_Iterable[str]] = ..., prefix: _Optional[str] = ..., skip: _Optional[int] = ..., limit: _Optional[int] = ...) -> None: ...
 
 class SeenReply(_message.Message):
-    __slots__ = ("executed",)
+    __slots__ = ("executed", "next")
     class ExecutedEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -100,5 +108,7 @@ class SeenReply(_message.Message):
         value: int
         def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
     EXECUTED_FIELD_NUMBER: _ClassVar[int]
+    NEXT_FIELD_NUMBER: _ClassVar[int]
     executed: _containers.ScalarMap[str, int]
-    def __init__(self, executed: _Optional[_Mapping[str, int]] = ...) -> None: ...
+    next: int
+    def __init__(self, executed: _Optional[_Mapping[str, int]] = ..., next: _Optional[int] = ...) -> None: ...

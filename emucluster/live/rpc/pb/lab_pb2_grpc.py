@@ -70,6 +70,26 @@ class LabStub:
                 request_serializer=emucluster_dot_v1_dot_lab__pb2.OpenClientRequest.SerializeToString,
                 response_deserializer=emucluster_dot_v1_dot_lab__pb2.OutsideClient.FromString,
                 _registered_method=True)
+        self.OpenGenerators = channel.unary_stream(
+                '/emucluster.v1.Lab/OpenGenerators',
+                request_serializer=emucluster_dot_v1_dot_lab__pb2.OpenGeneratorsRequest.SerializeToString,
+                response_deserializer=emucluster_dot_v1_dot_lab__pb2.Generators.FromString,
+                _registered_method=True)
+        self.Observe = channel.unary_stream(
+                '/emucluster.v1.Lab/Observe',
+                request_serializer=emucluster_dot_v1_dot_lab__pb2.ObserveRequest.SerializeToString,
+                response_deserializer=emucluster_dot_v1_dot_lab__pb2.Observations.FromString,
+                _registered_method=True)
+        self.Witness = channel.unary_unary(
+                '/emucluster.v1.Lab/Witness',
+                request_serializer=emucluster_dot_v1_dot_lab__pb2.WitnessRequest.SerializeToString,
+                response_deserializer=emucluster_dot_v1_dot_lab__pb2.Witnessed.FromString,
+                _registered_method=True)
+        self.Rig = channel.unary_unary(
+                '/emucluster.v1.Lab/Rig',
+                request_serializer=emucluster_dot_v1_dot_lab__pb2.RigRequest.SerializeToString,
+                response_deserializer=emucluster_dot_v1_dot_lab__pb2.RigReport.FromString,
+                _registered_method=True)
         self.EnsureLoadBalancer = channel.unary_unary(
                 '/emucluster.v1.Lab/EnsureLoadBalancer',
                 request_serializer=emucluster_dot_v1_dot_lab__pb2.LoadBalancerSpec.SerializeToString,
@@ -134,6 +154,34 @@ class LabServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def OpenGenerators(self, request, context):
+        """Load generators, which end with the stream.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Observe(self, request, context):
+        """What is so and what everybody believes: as it is now, then each change.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Witness(self, request, context):
+        """Whether somebody other than its target sees a fault.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Rig(self, request, context):
+        """What the processes of the cluster themselves took, and how late their event loops were.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def EnsureLoadBalancer(self, request, context):
         """The cloud's own API, called by the control plane's load-balancer controller.
         """
@@ -190,6 +238,26 @@ def add_LabServicer_to_server(servicer, server):
                     servicer.OpenClient,
                     request_deserializer=emucluster_dot_v1_dot_lab__pb2.OpenClientRequest.FromString,
                     response_serializer=emucluster_dot_v1_dot_lab__pb2.OutsideClient.SerializeToString,
+            ),
+            'OpenGenerators': grpc.unary_stream_rpc_method_handler(
+                    servicer.OpenGenerators,
+                    request_deserializer=emucluster_dot_v1_dot_lab__pb2.OpenGeneratorsRequest.FromString,
+                    response_serializer=emucluster_dot_v1_dot_lab__pb2.Generators.SerializeToString,
+            ),
+            'Observe': grpc.unary_stream_rpc_method_handler(
+                    servicer.Observe,
+                    request_deserializer=emucluster_dot_v1_dot_lab__pb2.ObserveRequest.FromString,
+                    response_serializer=emucluster_dot_v1_dot_lab__pb2.Observations.SerializeToString,
+            ),
+            'Witness': grpc.unary_unary_rpc_method_handler(
+                    servicer.Witness,
+                    request_deserializer=emucluster_dot_v1_dot_lab__pb2.WitnessRequest.FromString,
+                    response_serializer=emucluster_dot_v1_dot_lab__pb2.Witnessed.SerializeToString,
+            ),
+            'Rig': grpc.unary_unary_rpc_method_handler(
+                    servicer.Rig,
+                    request_deserializer=emucluster_dot_v1_dot_lab__pb2.RigRequest.FromString,
+                    response_serializer=emucluster_dot_v1_dot_lab__pb2.RigReport.SerializeToString,
             ),
             'EnsureLoadBalancer': grpc.unary_unary_rpc_method_handler(
                     servicer.EnsureLoadBalancer,
@@ -408,6 +476,114 @@ class Lab:
             _registered_method=True)
 
     @staticmethod
+    def OpenGenerators(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/emucluster.v1.Lab/OpenGenerators',
+            emucluster_dot_v1_dot_lab__pb2.OpenGeneratorsRequest.SerializeToString,
+            emucluster_dot_v1_dot_lab__pb2.Generators.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Observe(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/emucluster.v1.Lab/Observe',
+            emucluster_dot_v1_dot_lab__pb2.ObserveRequest.SerializeToString,
+            emucluster_dot_v1_dot_lab__pb2.Observations.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Witness(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/emucluster.v1.Lab/Witness',
+            emucluster_dot_v1_dot_lab__pb2.WitnessRequest.SerializeToString,
+            emucluster_dot_v1_dot_lab__pb2.Witnessed.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Rig(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/emucluster.v1.Lab/Rig',
+            emucluster_dot_v1_dot_lab__pb2.RigRequest.SerializeToString,
+            emucluster_dot_v1_dot_lab__pb2.RigReport.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def EnsureLoadBalancer(request,
             target,
             options=(),
@@ -524,10 +700,35 @@ class AgentStub:
                 request_serializer=emucluster_dot_v1_dot_lab__pb2.LogsRequest.SerializeToString,
                 response_deserializer=emucluster_dot_v1_dot_lab__pb2.LogChunk.FromString,
                 _registered_method=True)
+        self.Exec = channel.stream_stream(
+                '/emucluster.v1.Agent/Exec',
+                request_serializer=emucluster_dot_v1_dot_lab__pb2.ExecInput.SerializeToString,
+                response_deserializer=emucluster_dot_v1_dot_lab__pb2.ExecOutput.FromString,
+                _registered_method=True)
+        self.Usage = channel.unary_unary(
+                '/emucluster.v1.Agent/Usage',
+                request_serializer=emucluster_dot_v1_dot_lab__pb2.UsageRequest.SerializeToString,
+                response_deserializer=emucluster_dot_v1_dot_lab__pb2.UsageReport.FromString,
+                _registered_method=True)
         self.Describe = channel.unary_unary(
                 '/emucluster.v1.Agent/Describe',
                 request_serializer=emucluster_dot_v1_dot_lab__pb2.DescribeRequest.SerializeToString,
                 response_deserializer=emucluster_dot_v1_dot_lab__pb2.AgentInfo.FromString,
+                _registered_method=True)
+        self.Observe = channel.unary_stream(
+                '/emucluster.v1.Agent/Observe',
+                request_serializer=emucluster_dot_v1_dot_lab__pb2.ObserveRequest.SerializeToString,
+                response_deserializer=emucluster_dot_v1_dot_lab__pb2.Observations.FromString,
+                _registered_method=True)
+        self.Probe = channel.unary_unary(
+                '/emucluster.v1.Agent/Probe',
+                request_serializer=emucluster_dot_v1_dot_lab__pb2.ProbeRequest.SerializeToString,
+                response_deserializer=emucluster_dot_v1_dot_lab__pb2.ProbeReply.FromString,
+                _registered_method=True)
+        self.Rig = channel.unary_unary(
+                '/emucluster.v1.Agent/Rig',
+                request_serializer=emucluster_dot_v1_dot_lab__pb2.RigRequest.SerializeToString,
+                response_deserializer=emucluster_dot_v1_dot_lab__pb2.RigReport.FromString,
                 _registered_method=True)
         self.ConfigureLoadBalancer = channel.unary_unary(
                 '/emucluster.v1.Agent/ConfigureLoadBalancer',
@@ -570,7 +771,41 @@ class AgentServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Exec(self, request_iterator, context):
+        """Another process in a container, as `kubectl exec` starts it; it ends with the stream. Or, to
+        `attach`, the container's own, which goes on. Nodes only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Usage(self, request, context):
+        """What the node's own process and those of its pods take. Nodes only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Describe(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Observe(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Probe(self, request, context):
+        """looks at another machine, by sockets of its own
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Rig(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -611,10 +846,35 @@ def add_AgentServicer_to_server(servicer, server):
                     request_deserializer=emucluster_dot_v1_dot_lab__pb2.LogsRequest.FromString,
                     response_serializer=emucluster_dot_v1_dot_lab__pb2.LogChunk.SerializeToString,
             ),
+            'Exec': grpc.stream_stream_rpc_method_handler(
+                    servicer.Exec,
+                    request_deserializer=emucluster_dot_v1_dot_lab__pb2.ExecInput.FromString,
+                    response_serializer=emucluster_dot_v1_dot_lab__pb2.ExecOutput.SerializeToString,
+            ),
+            'Usage': grpc.unary_unary_rpc_method_handler(
+                    servicer.Usage,
+                    request_deserializer=emucluster_dot_v1_dot_lab__pb2.UsageRequest.FromString,
+                    response_serializer=emucluster_dot_v1_dot_lab__pb2.UsageReport.SerializeToString,
+            ),
             'Describe': grpc.unary_unary_rpc_method_handler(
                     servicer.Describe,
                     request_deserializer=emucluster_dot_v1_dot_lab__pb2.DescribeRequest.FromString,
                     response_serializer=emucluster_dot_v1_dot_lab__pb2.AgentInfo.SerializeToString,
+            ),
+            'Observe': grpc.unary_stream_rpc_method_handler(
+                    servicer.Observe,
+                    request_deserializer=emucluster_dot_v1_dot_lab__pb2.ObserveRequest.FromString,
+                    response_serializer=emucluster_dot_v1_dot_lab__pb2.Observations.SerializeToString,
+            ),
+            'Probe': grpc.unary_unary_rpc_method_handler(
+                    servicer.Probe,
+                    request_deserializer=emucluster_dot_v1_dot_lab__pb2.ProbeRequest.FromString,
+                    response_serializer=emucluster_dot_v1_dot_lab__pb2.ProbeReply.SerializeToString,
+            ),
+            'Rig': grpc.unary_unary_rpc_method_handler(
+                    servicer.Rig,
+                    request_deserializer=emucluster_dot_v1_dot_lab__pb2.RigRequest.FromString,
+                    response_serializer=emucluster_dot_v1_dot_lab__pb2.RigReport.SerializeToString,
             ),
             'ConfigureLoadBalancer': grpc.unary_unary_rpc_method_handler(
                     servicer.ConfigureLoadBalancer,
@@ -769,6 +1029,60 @@ class Agent:
             _registered_method=True)
 
     @staticmethod
+    def Exec(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/emucluster.v1.Agent/Exec',
+            emucluster_dot_v1_dot_lab__pb2.ExecInput.SerializeToString,
+            emucluster_dot_v1_dot_lab__pb2.ExecOutput.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Usage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/emucluster.v1.Agent/Usage',
+            emucluster_dot_v1_dot_lab__pb2.UsageRequest.SerializeToString,
+            emucluster_dot_v1_dot_lab__pb2.UsageReport.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def Describe(request,
             target,
             options=(),
@@ -785,6 +1099,87 @@ class Agent:
             '/emucluster.v1.Agent/Describe',
             emucluster_dot_v1_dot_lab__pb2.DescribeRequest.SerializeToString,
             emucluster_dot_v1_dot_lab__pb2.AgentInfo.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Observe(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/emucluster.v1.Agent/Observe',
+            emucluster_dot_v1_dot_lab__pb2.ObserveRequest.SerializeToString,
+            emucluster_dot_v1_dot_lab__pb2.Observations.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Probe(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/emucluster.v1.Agent/Probe',
+            emucluster_dot_v1_dot_lab__pb2.ProbeRequest.SerializeToString,
+            emucluster_dot_v1_dot_lab__pb2.ProbeReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Rig(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/emucluster.v1.Agent/Rig',
+            emucluster_dot_v1_dot_lab__pb2.RigRequest.SerializeToString,
+            emucluster_dot_v1_dot_lab__pb2.RigReport.FromString,
             options,
             channel_credentials,
             insecure,

@@ -21,7 +21,7 @@ class LoadSpec(_message.Message):
     def __init__(self, run: _Optional[str] = ..., seed: _Optional[str] = ..., start_s: _Optional[float] = ..., groups: _Optional[_Iterable[_Union[LoadGroup, _Mapping]]] = ..., batch_s: _Optional[float] = ...) -> None: ...
 
 class LoadGroup(_message.Message):
-    __slots__ = ("name", "clients", "target", "open", "closed", "method", "messages", "message_interval_s", "request_bytes", "reply_bytes", "delay_s", "deadline_s", "wait_for_ready", "connection", "service_config", "keepalive", "arguments", "max_in_flight", "start_within_s")
+    __slots__ = ("name", "clients", "target", "open", "closed", "method", "messages", "message_interval_s", "request_bytes", "reply_bytes", "delay_s", "deadline_s", "wait_for_ready", "connection", "service_config", "keepalive", "arguments", "max_in_flight", "start_within_s", "clients_in_all", "no_waiting")
     NAME_FIELD_NUMBER: _ClassVar[int]
     CLIENTS_FIELD_NUMBER: _ClassVar[int]
     TARGET_FIELD_NUMBER: _ClassVar[int]
@@ -41,6 +41,8 @@ class LoadGroup(_message.Message):
     ARGUMENTS_FIELD_NUMBER: _ClassVar[int]
     MAX_IN_FLIGHT_FIELD_NUMBER: _ClassVar[int]
     START_WITHIN_S_FIELD_NUMBER: _ClassVar[int]
+    CLIENTS_IN_ALL_FIELD_NUMBER: _ClassVar[int]
+    NO_WAITING_FIELD_NUMBER: _ClassVar[int]
     name: str
     clients: _containers.RepeatedCompositeFieldContainer[LoadClient]
     target: LoadTarget
@@ -60,15 +62,19 @@ class LoadGroup(_message.Message):
     arguments: _containers.RepeatedCompositeFieldContainer[ChannelArgument]
     max_in_flight: int
     start_within_s: float
-    def __init__(self, name: _Optional[str] = ..., clients: _Optional[_Iterable[_Union[LoadClient, _Mapping]]] = ..., target: _Optional[_Union[LoadTarget, _Mapping]] = ..., open: _Optional[_Union[OpenLoop, _Mapping]] = ..., closed: _Optional[_Union[ClosedLoop, _Mapping]] = ..., method: _Optional[str] = ..., messages: _Optional[int] = ..., message_interval_s: _Optional[float] = ..., request_bytes: _Optional[int] = ..., reply_bytes: _Optional[int] = ..., delay_s: _Optional[float] = ..., deadline_s: _Optional[float] = ..., wait_for_ready: _Optional[bool] = ..., connection: _Optional[str] = ..., service_config: _Optional[str] = ..., keepalive: _Optional[_Union[Keepalive, _Mapping]] = ..., arguments: _Optional[_Iterable[_Union[ChannelArgument, _Mapping]]] = ..., max_in_flight: _Optional[int] = ..., start_within_s: _Optional[float] = ...) -> None: ...
+    clients_in_all: int
+    no_waiting: bool
+    def __init__(self, name: _Optional[str] = ..., clients: _Optional[_Iterable[_Union[LoadClient, _Mapping]]] = ..., target: _Optional[_Union[LoadTarget, _Mapping]] = ..., open: _Optional[_Union[OpenLoop, _Mapping]] = ..., closed: _Optional[_Union[ClosedLoop, _Mapping]] = ..., method: _Optional[str] = ..., messages: _Optional[int] = ..., message_interval_s: _Optional[float] = ..., request_bytes: _Optional[int] = ..., reply_bytes: _Optional[int] = ..., delay_s: _Optional[float] = ..., deadline_s: _Optional[float] = ..., wait_for_ready: _Optional[bool] = ..., connection: _Optional[str] = ..., service_config: _Optional[str] = ..., keepalive: _Optional[_Union[Keepalive, _Mapping]] = ..., arguments: _Optional[_Iterable[_Union[ChannelArgument, _Mapping]]] = ..., max_in_flight: _Optional[int] = ..., start_within_s: _Optional[float] = ..., clients_in_all: _Optional[int] = ..., no_waiting: _Optional[bool] = ...) -> None: ...
 
 class LoadClient(_message.Message):
-    __slots__ = ("number", "gateway")
+    __slots__ = ("number", "gateway", "uri")
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     GATEWAY_FIELD_NUMBER: _ClassVar[int]
+    URI_FIELD_NUMBER: _ClassVar[int]
     number: int
     gateway: str
-    def __init__(self, number: _Optional[int] = ..., gateway: _Optional[str] = ...) -> None: ...
+    uri: str
+    def __init__(self, number: _Optional[int] = ..., gateway: _Optional[str] = ..., uri: _Optional[str] = ...) -> None: ...
 
 class LoadTarget(_message.Message):
     __slots__ = ("addresses", "name", "uri", "round_robin")
@@ -83,14 +89,12 @@ class LoadTarget(_message.Message):
     def __init__(self, addresses: _Optional[_Iterable[str]] = ..., name: _Optional[str] = ..., uri: _Optional[str] = ..., round_robin: _Optional[bool] = ...) -> None: ...
 
 class OpenLoop(_message.Message):
-    __slots__ = ("segments", "poisson", "phase")
+    __slots__ = ("segments", "poisson")
     SEGMENTS_FIELD_NUMBER: _ClassVar[int]
     POISSON_FIELD_NUMBER: _ClassVar[int]
-    PHASE_FIELD_NUMBER: _ClassVar[int]
     segments: _containers.RepeatedCompositeFieldContainer[RateSegment]
     poisson: bool
-    phase: float
-    def __init__(self, segments: _Optional[_Iterable[_Union[RateSegment, _Mapping]]] = ..., poisson: _Optional[bool] = ..., phase: _Optional[float] = ...) -> None: ...
+    def __init__(self, segments: _Optional[_Iterable[_Union[RateSegment, _Mapping]]] = ..., poisson: _Optional[bool] = ...) -> None: ...
 
 class RateSegment(_message.Message):
     __slots__ = ("duration_s", "from_per_s", "to_per_s")
@@ -275,7 +279,7 @@ class ChannelEvent(_message.Message):
     def __init__(self, channel: _Optional[str] = ..., at_s: _Optional[float] = ..., state: _Optional[str] = ...) -> None: ...
 
 class GeneratorHealth(_message.Message):
-    __slots__ = ("from_s", "to_s", "cpu_s", "lag_p50_s", "lag_p99_s", "lag_max_s", "started", "late", "late_max_s", "expired_late", "expired_waiting", "in_flight")
+    __slots__ = ("from_s", "to_s", "cpu_s", "lag_p50_s", "lag_p99_s", "lag_max_s", "started", "late", "late_max_s", "expired_late", "expired_waiting", "in_flight", "run_lag_p99_s")
     FROM_S_FIELD_NUMBER: _ClassVar[int]
     TO_S_FIELD_NUMBER: _ClassVar[int]
     CPU_S_FIELD_NUMBER: _ClassVar[int]
@@ -288,6 +292,7 @@ class GeneratorHealth(_message.Message):
     EXPIRED_LATE_FIELD_NUMBER: _ClassVar[int]
     EXPIRED_WAITING_FIELD_NUMBER: _ClassVar[int]
     IN_FLIGHT_FIELD_NUMBER: _ClassVar[int]
+    RUN_LAG_P99_S_FIELD_NUMBER: _ClassVar[int]
     from_s: float
     to_s: float
     cpu_s: float
@@ -300,4 +305,5 @@ class GeneratorHealth(_message.Message):
     expired_late: int
     expired_waiting: int
     in_flight: int
-    def __init__(self, from_s: _Optional[float] = ..., to_s: _Optional[float] = ..., cpu_s: _Optional[float] = ..., lag_p50_s: _Optional[float] = ..., lag_p99_s: _Optional[float] = ..., lag_max_s: _Optional[float] = ..., started: _Optional[int] = ..., late: _Optional[int] = ..., late_max_s: _Optional[float] = ..., expired_late: _Optional[int] = ..., expired_waiting: _Optional[int] = ..., in_flight: _Optional[int] = ...) -> None: ...
+    run_lag_p99_s: float
+    def __init__(self, from_s: _Optional[float] = ..., to_s: _Optional[float] = ..., cpu_s: _Optional[float] = ..., lag_p50_s: _Optional[float] = ..., lag_p99_s: _Optional[float] = ..., lag_max_s: _Optional[float] = ..., started: _Optional[int] = ..., late: _Optional[int] = ..., late_max_s: _Optional[float] = ..., expired_late: _Optional[int] = ..., expired_waiting: _Optional[int] = ..., in_flight: _Optional[int] = ..., run_lag_p99_s: _Optional[float] = ...) -> None: ...

@@ -1,0 +1,1 @@
+"""Experiments against running clusters: load, faults, observations, and what they come to."""

@@ -1,0 +1,1 @@
+"""What the API's kinds look like: for patches, strict decoding, protobuf bodies and OpenAPI."""

@@ -1,0 +1,51 @@
+"""How the progress of a run reads, in a line."""
+
+from __future__ import annotations
+
+from emucluster.cli.run_view import held_out, words
+from emucluster.client.experiments.watching import Moment, fault_words
+from emucluster.experiment.plan import PlanEntry
+from emucluster.experiment.vocabulary import Phase
+
+
+def head(phase: Phase | None, left_s: float) -> str:
+    now = Moment(
+        experiment="x", trial=0, trials=2, phase=phase, left_s=left_s, run_left_s=left_s + 9.0
+    )
+    return words(now)[0]
+
+
+def test_a_trial_whose_load_has_not_begun_is_about_to_begin() -> None:
+    assert head(None, 0.0) == "trial 1/2 about to begin"
+
+
+def test_a_phase_is_told_with_what_is_left_of_it() -> None:
+    assert head("baseline", 3.0) == "trial 1/2 baseline, 3 s left"
+
+
+def test_what_it_means_to_be_out_depends_on_who_holds_it() -> None:
+    believed = {
+        "node/node-2": frozenset({"lease", "load-balancer"}),
+        "node/node-3": frozenset({"load-balancer"}),
+        "pod/web-1": frozenset({"probe", "endpoints", "proxy"}),
+        "pod/web-2": frozenset({"proxy"}),
+    }
+    assert held_out(believed) == [
+        "believed dead: node-2",
+        "not ready: web-1 (endpoints, kube-proxy)",
+        "out of the LB: node-2, node-3",
+    ]
+    assert held_out({}) == []
+
+
+def test_a_fault_of_a_link_is_told_with_its_peers() -> None:
+    entry = PlanEntry(
+        id="slow.0",
+        fault="slow",
+        kind="latency",
+        target="node/node-2",
+        identity="node/node-2",
+        for_s=5.0,
+        peers=("node/node-1",),
+    )
+    assert fault_words(entry) == "latency on node/node-2 from node/node-1"
