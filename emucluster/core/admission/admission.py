@@ -25,12 +25,14 @@ from emucluster.core.objects import (
     Namespace,
     Object,
     ObjectMeta,
+    PriorityClass,
     Service,
     ServicePort,
     ServiceSpec,
 )
 from emucluster.core.store import Store
 
+from . import priorities
 from .apply import Applied, apply_all
 from .custom import definitions
 from .eviction import evict
@@ -208,13 +210,16 @@ class Admission:
         """Deletes as `Store.delete`, with the fate of what the object owns.
 
         `propagation`: Background deletes it afterwards, Foreground before, Orphan not at all.
-        Raises NotFound, Conflict, Forbidden (a namespace that may not be deleted), Invalid.
+        Raises NotFound, Conflict, Forbidden (what every cluster keeps), Invalid.
         """
         kind = kind if isinstance(kind, str) else kind.kind
         row = self.store.kinds.get(kind)
         namespace = (namespace or "default") if row is not None and row.namespaced else ""
         if kind == "Namespace" and name in IMMORTAL:
             raise Forbidden.of("namespaces", name, "this namespace may not be deleted")
+        if kind == "PriorityClass" and name in priorities.SYSTEM_NAMES:
+            why = "this is a system priority class and cannot be deleted"
+            raise Forbidden.of(priorities.RESOURCE, name, why)
         finalizers = {"Background": (), "Foreground": (FOREGROUND,), "Orphan": (ORPHAN,)}
         if propagation not in finalizers:
             message = (
@@ -310,11 +315,14 @@ class Admission:
     def bootstrap(self, stamp: str) -> None:
         """Creates what every cluster has, where it is not there yet.
 
-        Namespaces default, kube-system, kube-public and kube-node-lease, and the Service
-        default/kubernetes with the first address of the range.
+        Namespaces default, kube-system, kube-public and kube-node-lease, the Service
+        default/kubernetes with the first address of the range, and the system's priority classes.
         """
         for name in NAMESPACES:
             self.ensure_namespace(name, stamp=stamp)
+        for each in priorities.SYSTEM_CLASSES:
+            if self.store.get(PriorityClass, "", each.metadata.name) is None:
+                self.store.create(each, stamp=stamp)
         self.ensure_kubernetes(stamp=stamp)
 
     def ensure_namespace(self, name: str, *, stamp: str) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from emucluster.core.errors import ApiError, BadRequest
-from emucluster.core.objects import Namespace, Object, ServiceAccount, replace
+from emucluster.core.objects import Namespace, Object, PriorityClass, ServiceAccount, replace
 from emucluster.core.objects.codec import decode_tree, to_tree
 from emucluster.core.objects.registry import resource_of
 from emucluster.core.schemas.schema import ANY, schema_of
@@ -59,9 +59,11 @@ def apply_all(
     """
     named = [_in_namespace(obj, namespace) for obj in objects]
     opened = frozenset(
-        f"{obj.metadata.namespace}/{obj.metadata.name}".lstrip("/")
+        obj.metadata.name
+        if isinstance(obj, Namespace)
+        else f"{obj.metadata.namespace}/{obj.metadata.name}"
         for obj in named
-        if isinstance(obj, Namespace | ServiceAccount)
+        if isinstance(obj, Namespace | PriorityClass | ServiceAccount)
     )
     plans, errors = dict[int, _Plan](), dict[int, ApiError]()
     seen: set[Key] = set()

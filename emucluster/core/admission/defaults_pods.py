@@ -2,7 +2,7 @@
 
 Source: kubernetes/kubernetes pkg/apis/core/v1/defaults.go; the two tolerations are the
 DefaultTolerationSeconds admission plugin's, the priority is that of plugin Priority.
-Differs: a pod that names a PriorityClass gets no priority from it; nothing acts on either.
+Of those that name a PriorityClass see `priorities`.
 """
 
 from __future__ import annotations

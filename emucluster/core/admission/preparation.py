@@ -27,6 +27,7 @@ from emucluster.core.objects import (
     Node,
     Object,
     Pod,
+    PriorityClass,
     Secret,
     Service,
     replace,
@@ -41,6 +42,7 @@ from .defaults import with_defaults
 from .defaults_pods import with_pod_state
 from .generated_names import generated_name
 from .pod_specs import PodSpecs
+from .priorities import check_default, with_priority
 from .service_accounts import with_account
 from .services import ServiceAllocations, carried_over
 from .validation import validate_create, validate_update
@@ -82,7 +84,7 @@ class Preparation:
     ) -> O:
         """The object as it will be stored, with what it was allocated; to be used in a
         transaction of `allocations`. `opened`: what the same request creates and others need:
-        names of namespaces, and of service accounts as NAMESPACE/NAME.
+        names of namespaces, of service accounts as NAMESPACE/NAME, of priority classes as /NAME.
         """
         row = self.row(obj)
         obj = with_namespace(obj, namespace, row)
@@ -97,7 +99,10 @@ class Preparation:
         if self._store.get(obj.kind_key, *key) is not None:
             raise AlreadyExists.of(row.qualified_plural, obj.metadata.name)
         if isinstance(obj, Pod):
-            return cast(O, self._pod(with_account(obj, self._store, opened), row))
+            pod = with_priority(with_account(obj, self._store, opened), self._store, opened)
+            return cast(O, self._pod(pod, row))
+        if isinstance(obj, PriorityClass):
+            check_default(obj, self._store)
         obj = self._defaulted(obj, None, row, stamp, warnings)
         if causes := self._create_causes(obj, row):
             raise Invalid.of(row.qualified_kind, obj.metadata.name, causes)
@@ -124,6 +129,8 @@ class Preparation:
         """Like `create`, for what is to take the place of `old`."""
         row = self.row(obj)
         obj = self._defaulted(obj, old, row, stamp, warnings)
+        if isinstance(obj, PriorityClass):
+            check_default(obj, self._store)
         if isinstance(obj, Service) and isinstance(old, Service):
             obj = cast(O, carried_over(obj, old))
         if causes := self._update_causes(obj, old, row):

@@ -28,6 +28,7 @@ class AdmissionWriter:
 
     def __init__(self, admission: Admission, *, speed: Speed | None = None) -> None:
         self._admission = admission
+        self.speed = speed or Speed()
         self._spam_filter = SpamFilter(speed)
 
     def create(self, obj: Obj, *, stamp: str) -> Obj:

@@ -35,7 +35,7 @@ from .system_namespaces import SystemNamespaces
 from .writer import Controller
 
 MAX_ROUNDS = 100
-MAX_WRITES = 500
+MAX_WRITES = 200
 """A step ends after about this many writes, so that whoever drives it can serve others."""
 
 _REPLAY_ORDER = (
@@ -136,10 +136,10 @@ class ControlPlane:
                 self._hand_out(_added(obj), now_s)
         self._cursor = self._store.version
 
-    def step(self, now_s: float, stamp: str) -> list[CloudCommand]:
+    def step(self, now_s: float, stamp: str, max_writes: int = MAX_WRITES) -> list[CloudCommand]:
         """Delivers what happened and lets every controller that is due write, until all is quiet.
 
-        Ends early after many writes; then `next_wake_s()` says that there is more to do.
+        Ends early after about `max_writes`; then `next_wake_s()` says that there is more to do.
 
         Args:
             now_s: monotonic; must not go back.
@@ -147,7 +147,7 @@ class ControlPlane:
 
         Returns: what the cloud is to do; answer by `ensured`, `deleted` or `failed`.
         """
-        until = self._store.version + MAX_WRITES
+        until = self._store.version + max_writes
         for _ in range(MAX_ROUNDS):
             self._deliver(now_s)
             if not self._flush_due(now_s, stamp) or self._store.version > until:

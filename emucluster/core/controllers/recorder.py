@@ -8,6 +8,8 @@ from typing import Literal
 from emucluster.core.errors import ApiError
 from emucluster.core.objects import Event, EventSource, Object, ObjectMeta, ObjectReference, replace
 
+from .similar_events import COMBINED, SimilarEvents
+from .stamps import wall_s
 from .writer import Writer
 
 EventType = Literal["Normal", "Warning"]
@@ -17,13 +19,14 @@ _REMEMBERED = 4096
 class Recorder:
     """Writes Events; one that repeats counts up instead of piling up (client-go/tools/record).
 
-    Of too many about one object the rest is only counted, until there may be more; see
-    `SpamFilter`. The writer names them. An Event that cannot be written is dropped: it must never
-    stop the work that it tells of.
+    Many that differ only in their message become one, see `SimilarEvents`. Of too many about one
+    object the rest is only counted, until there may be more; see `SpamFilter`. The writer names
+    them. An Event that cannot be written is dropped: it must never stop the work that it tells of.
     """
 
     def __init__(self, writer: Writer, *, component: str) -> None:
         self._writer, self._component = writer, component
+        self._similar = SimilarEvents(writer.speed)
         self._last: OrderedDict[tuple[str, ...], Event] = OrderedDict()
 
     def record(
@@ -57,13 +60,18 @@ class Recorder:
         host: str = "",
     ) -> None:
         """Like `record`, of an object that may be gone: the Event names it all the same."""
-        key = (about.uid or about.name or "", type_, reason, message, host, about.field_path or "")
+        alike = (about.uid or about.name or "", type_, reason, host)
+        key: tuple[str, ...] = (*alike, message, about.field_path or "")
+        if self._similar.combines(alike, message, now_s=wall_s(stamp)):
+            key, message = alike, COMBINED + message
         try:
             last = self._last.pop(key, None)
             if last is None:
                 event = self._new(about, type_, reason, message, stamp, host)
             else:
-                event = replace(last, count=(last.count or 1) + 1, last_timestamp=stamp)
+                event = replace(
+                    last, message=message, count=(last.count or 1) + 1, last_timestamp=stamp
+                )
             if self._writer.accepts(event, stamp=stamp):
                 event = self._written(event, stamp)
         except ApiError:

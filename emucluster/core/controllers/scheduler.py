@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 ZONE_LABEL = "topology.kubernetes.io/zone"
 SCHEDULER_NAME = "default-scheduler"
-BURST_PODS = 1000
+BURST_PODS = 16
 """Pods bound in one flush, so that events are delivered in between."""
 _MAX_CLASSES = 1024
 NOT_NAMED = "node(s) didn't satisfy plugin(s) [NodeAffinity]"

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar, Generic, Protocol, TypeVar
 
+from emucluster.core.durations import Speed
 from emucluster.core.errors import ApiError
 from emucluster.core.objects import Event, Object
 
@@ -24,6 +25,10 @@ class Writer(Protocol):
 
     Updates are decided on the version that `obj` carries: a newer one in the store is a Conflict.
     """
+
+    @property
+    def speed(self) -> Speed:
+        """Of the cluster."""
 
     def create(self, obj: Obj, *, stamp: str) -> Obj:
         """Adds an object; an Event is given its name, see `event_name`."""

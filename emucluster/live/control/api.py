@@ -1,7 +1,9 @@
 """The Api service: requests in, decisions by admission, answers once they are durable."""
 
-from collections.abc import AsyncIterator
-from typing import Any, Literal
+from collections.abc import AsyncIterator, Iterator, Sequence
+from functools import partial
+from itertools import chain
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -16,6 +18,11 @@ from emucluster.live.control.driver import Driver
 from emucluster.live.control.late_answers import LateAnswers
 from emucluster.live.rpc.errors import abort, translated
 from emucluster.live.rpc.pb import api_pb2, api_pb2_grpc
+
+PIECE_WRITES = 8
+"""Of a node's report in a row: it may tell of all its pods at once."""
+
+T = TypeVar("T")
 
 _decode_status = msgspec.json.Decoder(PodStatus).decode
 
@@ -171,13 +178,20 @@ class Api(api_pb2_grpc.ApiServicer):
     @translated
     async def Report(self, request: Any, context: Any) -> Any:
         statuses = [(each, _decode_status(each.json)) for each in request.statuses]
+        pieces = [
+            *(partial(self._take_notes, notes) for notes in _batched(request.notes, PIECE_WRITES)),
+            *(partial(self._take_statuses, some) for some in _batched(statuses, PIECE_WRITES)),
+        ]
+        refusals = await self._driver.write_in_turn(pieces)
+        return api_pb2.ReportResponse(refusals=chain.from_iterable(refusals))
 
-        def report() -> list[bytes]:
-            for note in request.notes:
-                self._driver.record(note)
-            return [self._take_status(write, status) for write, status in statuses]
+    def _take_notes(self, notes: Sequence[Any]) -> list[bytes]:
+        for note in notes:
+            self._driver.record(note)
+        return []
 
-        return api_pb2.ReportResponse(refusals=await self._driver.write(report))
+    def _take_statuses(self, statuses: Sequence[tuple[Any, PodStatus]]) -> list[bytes]:
+        return [self._take_status(write, status) for write, status in statuses]
 
     def _take_status(self, write: Any, status: PodStatus) -> bytes:
         """Empty, or the refusal, which concerns none of the others."""
@@ -187,6 +201,10 @@ class Api(api_pb2_grpc.ApiServicer):
         except ApiError as error:
             return to_status(error)
         return b""
+
+
+def _batched(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    return (items[start : start + size] for start in range(0, len(items), size))
 
 
 def _message(obj: Object) -> Any:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,14 +16,18 @@ from emucluster.core.controllers.cloud_commands import (
     LoadBalancerRef,
 )
 from emucluster.core.controllers.notes import take_note
-from emucluster.core.controllers.plane import ControlPlane
+from emucluster.core.controllers.plane import MAX_WRITES, ControlPlane
 from emucluster.core.controllers.recorder import Recorder
 from emucluster.core.durations import Speed
 from emucluster.core.errors import EmuclusterError, InternalError
 from emucluster.core.store import Store
 from emucluster.live.clock import now_s, stamp
+from emucluster.live.control.turns import Turns
 from emucluster.live.control.watch import Broadcaster
 from emucluster.live.durable import Durable
+
+FEW_WRITES = 16
+"""Of the controllers in a row while clients wait: some 3 ms."""
 
 log = logging.getLogger("emucluster.control")
 
@@ -34,7 +38,9 @@ class Driver:
     """Owns store, plane and durability of one control plane process.
 
     `write` is the only way in: it runs a synchronous decision, lets the controllers react, and
-    returns when the result is on disk. `cloud` performs load-balancer commands.
+    returns when the result is on disk. `write_in_turn` does so for nodes, in `turns` with the
+    controllers, and `client_came` is to be told of clients, who go first. `cloud` performs
+    load-balancer commands.
     """
 
     def __init__(
@@ -60,8 +66,10 @@ class Driver:
         self.broadcaster = Broadcaster(self.store, lambda: self._durable.durable_version)
         self._perform = perform
         self._timer: asyncio.TimerHandle | None = None
-        self._soon: asyncio.Handle | None = None
+        self._turns = Turns(self._loop)
         self._step_due = False
+        self._step_soon_due = False
+        self._step_submitted = False
         self._submitted = 0
         self._cloud_tasks: set[asyncio.Task[None]] = set()
         self._notes_writer = AdmissionWriter(self.admission, speed=speed)
@@ -102,6 +110,23 @@ class Driver:
         await self._durable.at_least(version)
         return result
 
+    async def write_in_turn(self, decisions: Iterable[Callable[[], Result]]) -> list[Result]:
+        """Like `write`, of several decisions, each of which waits for its turn."""
+        results = []
+        for decide in decisions:
+            if self._durable.failure is not None:
+                raise InternalError.of(f"the store cannot be written: {self._durable.failure}")
+            results.append(await self._turns.run(decide))
+        version = self.store.version
+        self._step_soon()
+        self._submit()
+        await self._durable.at_least(version)
+        return results
+
+    def client_came(self) -> None:
+        """A client wants to write."""
+        self._turns.client_came()
+
     async def settled(self) -> None:
         """Return when everything decided so far is durable."""
         await self._durable.at_least(self.store.version)
@@ -116,9 +141,9 @@ class Driver:
 
     def close(self) -> None:
         """Stop timers and cloud calls, and close the file."""
-        for handle in (self._timer, self._soon):
-            if handle is not None:
-                handle.cancel()
+        self._turns.close()
+        if self._timer is not None:
+            self._timer.cancel()
         for task in self._cloud_tasks:
             task.cancel()
         self._durable.close()
@@ -128,22 +153,27 @@ class Driver:
         for callback in self._on_commit:
             callback()
         if self._step_due:
-            self._step()
+            self._step_in_turn()
 
     def _step_soon(self) -> None:
-        """At once, or when the commit under way has ended: of what comes meanwhile the controllers
+        """Soon, or when the commit under way has ended: of what comes meanwhile the controllers
         make one step, and their writes one commit."""
         if self._submitted > self._durable.durable_version:
             self._step_due = True
-        elif self._soon is None:
-            self._soon = self._loop.call_soon(self._step)
+        elif not self._step_soon_due:
+            self._step_soon_due = True
+            self._loop.call_soon(self._step_in_turn)
+
+    def _step_in_turn(self) -> None:
+        self._step_soon_due = False
+        if not self._step_submitted:
+            self._step_submitted = True
+            self._turns.submit(self._step)
 
     def _step(self) -> None:
-        if self._soon is not None:
-            self._soon.cancel()
-            self._soon = None
-        self._step_due = False
-        for command in self.plane.step(now_s(), stamp()):
+        self._step_submitted = self._step_due = False
+        few = self._turns.pressed
+        for command in self.plane.step(now_s(), stamp(), FEW_WRITES if few else MAX_WRITES):
             task = self._loop.create_task(self._run_cloud(command))
             self._cloud_tasks.add(task)
             task.add_done_callback(self._cloud_tasks.discard)
@@ -162,7 +192,7 @@ class Driver:
             self._timer = None
         wake_s = self.plane.next_wake_s()
         if wake_s is not None:
-            self._timer = self._loop.call_later(max(0.001, wake_s - now_s()), self._step)
+            self._timer = self._loop.call_later(max(0.001, wake_s - now_s()), self._step_in_turn)
 
     async def _run_cloud(self, command: CloudCommand) -> None:
         """Perform one call to the cloud and tell the controller how it ended."""
@@ -178,7 +208,7 @@ class Driver:
                     self.plane.ensured(spec.ref, addresses)
                 case DeleteLoadBalancer(ref=ref):
                     self.plane.deleted(ref)
-        self._step()
+        self._step_in_turn()
 
 
 def _ref(command: CloudCommand) -> LoadBalancerRef:

@@ -118,4 +118,7 @@ class KubeApi:
 
     async def write(self, decide: Callable[[], Result]) -> Result:
         """Let admission decide, and return when its result is durable."""
-        return await self.driver.write(decide)
+        self.driver.client_came()
+        result = await self.driver.write(decide)
+        self.driver.client_came()  # its next request comes at once, if it has more
+        return result

@@ -88,6 +88,19 @@ def test_at_speed_10_there_may_be_another_event_after_half_a_minute() -> None:
     assert [each.count for each in events(world)] == [31]
 
 
+def test_many_that_differ_only_in_their_message_become_one() -> None:
+    world, about, recorder = recorded()
+    for number in range(13):
+        recorder.record(about, "Warning", "Failed", f"attempt {number}", stamp=world.stamp)
+    recorder.record(about, "Warning", "Other", "text", stamp=world.stamp)
+    counts = {each.message: each.count for each in events(world) if each.reason == "Failed"}
+    alone = {f"attempt {number}": 1 for number in range(9)}
+    assert counts == {**alone, "(combined from similar events): attempt 12": 4}
+    world.now_s += 601
+    recorder.record(about, "Warning", "Failed", "attempt 13", stamp=world.stamp)
+    assert "attempt 13" in {each.message for each in events(world)}
+
+
 def test_names_of_an_objects_events_grow_with_time_within_one_second_and_over_seconds() -> None:
     world, about, recorder = recorded()
     reasons = ("Scheduled", "Pulling", "Pulled", "Created", "Started", "Killing")

@@ -8,6 +8,7 @@ import pytest
 
 from tests.kubernetes.kubectl import Kubectl, needed
 from tests.kubernetes.workshop import pod
+from tests.live.watching import until
 
 pytestmark = [pytest.mark.live, needed]
 
@@ -63,7 +64,13 @@ def test_a_killing_event_is_about_the_pod_that_was_killed(kubectl: Kubectl) -> N
     kubectl.apply(db)
     kubectl("rollout", "status", "statefulset/db", "--timeout=60s")
     first = kubectl.json("get", "pod", "db-0")["metadata"]["uid"]
-    kubectl("delete", "pod", "db-0")
+    # Its successor may be there before kubectl looks twice, which then waits for ever.
+    kubectl("delete", "pod", "db-0", "--wait=false")
+
+    def killed() -> Any:
+        return kubectl.json("get", "events", "--field-selector=reason=Killing")["items"]
+
+    events = until(killed, "an Event tells that the pod is killed")
     kubectl("rollout", "status", "statefulset/db", "--timeout=60s")
-    events = kubectl.json("get", "events", "--field-selector=reason=Killing")["items"]
     assert [each["involvedObject"]["uid"] for each in events] == [first]
+    assert killed() == events

@@ -1,8 +1,8 @@
 """Classes of storage and of priority, on which nothing acts.
 
 Source: kubernetes/kubernetes pkg/apis/storage/validation and pkg/apis/scheduling/validation.
-Differs: allowed topologies are not looked at; no class of the system's own exists, so that its
-names are refused.
+Differs: allowed topologies are not looked at; those of the system are there from the beginning, and
+their names are refused.
 """
 
 from __future__ import annotations
