@@ -151,6 +151,13 @@ async def create(way: Way, path: str, names: list[str], **more: bool) -> float:
     return len(names) / (time.monotonic() - begun_s)
 
 
+async def once(way: Way, method: str, path: str, body: bytes = b"") -> None:
+    """One request, over a connection of its own: those that are kept end when they are idle."""
+    connection = await way.connect()
+    await connection.ask(method, path, body)
+    connection.close()
+
+
 async def all_ready(way: Way, path: str, count: int) -> None:
     """Return when that many pods are Ready."""
     connection = await way.connect()
@@ -233,8 +240,7 @@ async def run(ours: Way, peer: Way, round_: int, pods: int, listed: int) -> dict
     namespace = f"round-{round_}"
     there = f"/api/v1/namespaces/{namespace}/pods"
     tree = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
-    connection = await ours.connect()
-    await connection.ask("POST", "/api/v1/namespaces", json.dumps(tree).encode())
+    await once(ours, "POST", "/api/v1/namespaces", json.dumps(tree).encode())
     found: dict[str, float] = {}
     names = [f"pod-{number}" for number in range(pods)]
     found["peer_per_s"] = await create(peer, "/", names)
@@ -242,17 +248,16 @@ async def run(ours: Way, peer: Way, round_: int, pods: int, listed: int) -> dict
     found["created_per_s"] = await create(ours, there, names)
     await all_ready(ours, there, pods)
     found["last_ready_s"] = time.monotonic() - begun_s
-    await connection.ask("DELETE", there)
+    await once(ours, "DELETE", there)
     idle = f"idle-{round_}"
     tree["metadata"] = {"name": idle}
-    await connection.ask("POST", "/api/v1/namespaces", json.dumps(tree).encode())
+    await once(ours, "POST", "/api/v1/namespaces", json.dumps(tree).encode())
     there = f"/api/v1/namespaces/{idle}/pods"
     await create(ours, there, [f"pod-{n}" for n in range(listed)], scheduled=False)
     found["list_s"] = await listing_s(ours, there, listed)
     found["watch_ms"] = 1000 * await watching_s(ours, idle)
     for each in (namespace, idle):
-        await connection.ask("DELETE", f"/api/v1/namespaces/{each}")
-    connection.close()
+        await once(ours, "DELETE", f"/api/v1/namespaces/{each}")
     return found
 
 

@@ -179,8 +179,8 @@ class Kubelet:
             return []
         if earlier is not None and earlier.phase in TERMINAL:
             return self._writer.want(pod, earlier, now_s=now_s)
-        if len(self.pods()) >= self._settings.pods_max:
-            return self._reject(pod, now_s, stamp)
+        if (used := self._used()) >= self._settings.pods_max:
+            return self._reject(pod, used, now_s, stamp)
         try:
             ip = self._address(pod, earlier)
         except NoPodIPs as error:
@@ -205,12 +205,17 @@ class Kubelet:
             return earlier.pod_ip
         return self._ips.allocate()
 
-    def _reject(self, pod: Pod, now_s: float, stamp: str) -> list[Command]:
+    def _used(self) -> int:
+        """Pods that take room. One that the API server has no more does not, even while its
+        containers stop (pkg/kubelet/kubelet_pods.go, filterOutInactivePods of the pod manager's)."""
+        return sum(1 for each in self._workers.values() if not (each.ended or each.removed))
+
+    def _reject(self, pod: Pod, used: int, now_s: float, stamp: str) -> list[Command]:
         """More pods than the node has room for (pkg/kubelet/lifecycle/predicate.go)."""
         limit = self._settings.pods_max
         message = (
             "Pod was rejected: Node didn't have enough resource: pods, "
-            f"requested: 1, used: {len(self.pods())}, capacity: {limit}"
+            f"requested: 1, used: {used}, capacity: {limit}"
         )
         status = replace(
             pod.status, phase="Failed", reason="OutOfpods", message=message, start_time=stamp

@@ -10,6 +10,7 @@ from typing import Any
 from emucluster.core.addresses import API_PORT, DNS_PORT
 from emucluster.core.dns.records import DnsView
 from emucluster.core.durations import Speed
+from emucluster.live.actors import niceness
 from emucluster.live.agent import Agent
 from emucluster.live.control.api import Api
 from emucluster.live.control.cloud import Cloud
@@ -91,6 +92,7 @@ class ControlPlane:
         return int(self._config.get("dns_port") or DNS_PORT)
 
     async def _start(self, directory: Path) -> None:
+        niceness.go_ahead()
         config = self._config
         self._cloud = Cloud(config["lab"], config["token"])
         credentials = Credentials(directory.parent, config["cluster"])

@@ -15,6 +15,7 @@ from emucluster.core.addresses import (
     Slice,
 )
 from emucluster.core.durations import Speed
+from emucluster.live.actors import niceness
 from emucluster.live.agent import Agent
 from emucluster.live.fault_board import FaultBoard
 from emucluster.live.logs import log_to_file
@@ -39,7 +40,7 @@ class WorkerNode:
 
     `config`: cluster, slice, number, name, zone, address, pod_cidr, directory, token, speed,
     packing, api, stand_in, outside, several_hosts, kube_proxy_mode, and optionally `tunnel`,
-    `machine_address` and `publish` (see `NodeConfig`).
+    `machine_address`, `publish` (see `NodeConfig`) and crowd (see `niceness`).
     """
 
     def __init__(self, config: dict[str, Any]) -> None:
@@ -47,6 +48,7 @@ class WorkerNode:
 
     async def start(self) -> dict[str, Any]:
         """Boot the node and return pid and agent."""
+        niceness.stand_back(int(self._config.get("crowd", 1)))
         config = _node_config(self._config)
         config.directory.mkdir(parents=True, exist_ok=True)
         log_to_file(config.directory / "node.log")

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from emucluster.live.clock import now_s
 
-SHARE = 0.15
+SHARE = 0.07
 """Of the loop's time, for the cluster's own work while clients press."""
 PRESSED_S = 0.020
 """How long after a client's write another one is expected."""

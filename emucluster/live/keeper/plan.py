@@ -57,11 +57,10 @@ def nodes(
     Nodes go round the hosts. On several hosts zones follow hosts, and a node that has its host to
     itself takes the host's address; else a node has an address of its own in 127.0.0.0/8.
     """
-    several = len(hosts) > 1
     places = [hosts[(number - 1) % len(hosts)] for number in range(1, settings.nodes + 1)]
     crowd = Counter(host.ray_id for host in places)
     return [
-        (host, _node(settings, number, host, hosts, lab, alone=several and crowd[host.ray_id] == 1))
+        (host, _node(settings, number, host, hosts, lab, crowd=crowd[host.ray_id]))
         for number, host in enumerate(places, start=1)
     ]
 
@@ -73,10 +72,11 @@ def _node(
     hosts: Sequence[Host],
     lab: str,
     *,
-    alone: bool,
+    crowd: int,
 ) -> dict[str, Any]:
     addresses = Slice(settings.slice)
     several = len(hosts) > 1
+    alone = several and crowd == 1
     name = f"node-{number}"
     machine_address = (settings.bind or host.address) if host.here else host.address
     zone_index = hosts.index(host) if several else number - 1
@@ -94,6 +94,7 @@ def _node(
         "remove_directory": not host.here,
         "lab": lab,
         "host": host.address,
+        "crowd": crowd,
         "stand_in": settings.stand_in,
         "kube_proxy_mode": settings.kube_proxy_mode,
     }

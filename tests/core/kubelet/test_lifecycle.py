@@ -246,6 +246,17 @@ def test_a_pod_beyond_the_nodes_capacity_is_out_of_pods() -> None:
     assert status.message.endswith("requested: 1, used: 110, capacity: 110")
 
 
+def test_a_pod_that_was_removed_leaves_room_while_its_containers_stop() -> None:
+    node = VirtualNode().boot()
+    for number in range(110):
+        node.create(pod(f"p{number}"))
+    node.obeys_term = False
+    node.force_delete("p7")
+    node.create(pod("p110"))
+    assert len(node.kubelet.pods()) == 111
+    assert node.status("p110").phase == "Running"
+
+
 def test_a_status_that_could_not_be_written_is_written_when_the_api_server_is_back() -> None:
     node = VirtualNode().boot()
     node.api_up = False
