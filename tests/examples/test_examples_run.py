@@ -138,7 +138,9 @@ def test_the_demo_needs_no_privilege_no_kernel_filter_and_no_cloud() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("moment", ["starting a private Ray", "is off at"])
+@pytest.mark.parametrize(
+    "moment", ["starting a private Ray", pytest.param("is off at", marks=pytest.mark.rare)]
+)
 def test_an_interrupted_demo_leaves_nothing(moment: str) -> None:
     with run() as here:
         process = here.start(*python("-u", "-m", "examples.demo", "--json", "/dev/null"))

@@ -192,6 +192,7 @@ def test_an_unknown_image_is_never_pulled_and_the_event_names_the_three_forms(
         assert form in told
 
 
+@pytest.mark.rare
 @pytest.mark.slow  # it is given 30 s to listen where it should
 def test_an_executable_that_listens_elsewhere_runs_and_an_event_tells_of_it(
     images: emu.Cluster, place: Path

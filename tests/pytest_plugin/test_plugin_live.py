@@ -113,6 +113,7 @@ def test_tests_have_a_namespace_each_and_a_whole_cluster_one_after_the_other(
     assert name not in clusters()
 
 
+@pytest.mark.rare
 @pytest.mark.slow
 def test_a_cluster_that_cannot_be_mended_is_an_error_and_replaced(
     pytester: pytest.Pytester,

@@ -207,7 +207,8 @@ class Kubelet:
 
     def _used(self) -> int:
         """Pods that take room. One that the API server has no more does not, even while its
-        containers stop (pkg/kubelet/kubelet_pods.go, filterOutInactivePods of the pod manager's)."""
+        containers stop (pkg/kubelet/kubelet_pods.go: GetActivePods, of the pod manager's).
+        """
         return sum(1 for each in self._workers.values() if not (each.ended or each.removed))
 
     def _reject(self, pod: Pod, used: int, now_s: float, stamp: str) -> list[Command]:
