@@ -19,6 +19,7 @@ from uvicorn.server import ServerState
 from emucluster.core.errors import BadRequest, to_status
 
 from .crowd import Crowd
+from .one_write import OneWrite
 from .users import AUTHENTICATED, User
 
 HEAD_DEADLINE_S = 5.0
@@ -52,6 +53,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.transport = OneWrite(transport, self.loop)  # type: ignore[assignment]
         streams = sum(1 for each in self.connections if not isinstance(each, Connection))
         for each in self._crowd.enter(self, streams):
             self.connections.discard(each)

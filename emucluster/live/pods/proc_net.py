@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 import socket
-from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 _TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 _LISTEN = "0A"
@@ -93,15 +93,35 @@ def pids_of_group(pgid: int) -> list[int]:
     return found
 
 
-def sockets_of_this_process(address: str, ports: Iterable[int]) -> list[int]:
-    """Descriptors of our own sockets, listening or connected, at one of these local ports."""
-    wanted = set(ports)
-    inodes = {
-        row.inode
-        for row in tcp_sockets()
-        if row.port in wanted and row.address == address and row.inode
-    }
-    return [fd for fd, inode in _socket_fds(os.getpid()) if inode in inodes]
+Local: TypeAlias = tuple[str, int]
+"""A socket's own address and port."""
+
+
+def sockets_of_this_process() -> dict[Local, list[int]]:
+    """Descriptors of our own TCP sockets, listening or connected, by where they are.
+
+    Each descriptor is asked: the kernel's table has the sockets of all other processes as well.
+    """
+    found: dict[Local, list[int]] = {}
+    for fd in map(int, os.listdir("/proc/self/fd")):
+        if (local := local_of(fd)) is not None:
+            found.setdefault(local, []).append(fd)
+    return found
+
+
+def local_of(fd: int) -> Local | None:
+    """Where a socket is, mapped addresses as IPv4; None of what is none, or closed already."""
+    try:
+        asked = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, fileno=fd)
+    except OSError:
+        return None
+    try:
+        name = asked.getsockname()
+    except OSError:
+        return None
+    finally:
+        asked.detach()
+    return (name[0].removeprefix("::ffff:"), name[1]) if isinstance(name, tuple) else None
 
 
 def _socket_fds(pid: int) -> list[tuple[int, int]]:

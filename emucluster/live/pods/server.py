@@ -11,17 +11,17 @@ import struct
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, ClassVar
 
 import grpc
 
 from emucluster.core.kubelet.commands import Signal
+from emucluster.live.pods import proc_net
 from emucluster.live.pods.echo import DEFAULT_PORT, Echo, add_echo
 from emucluster.live.pods.echo_behaviour import BadBehaviour, is_set, max_connection_age_s
 from emucluster.live.pods.exit_guard import ExitGuard
 from emucluster.live.pods.faulty_server import put_between
 from emucluster.live.pods.logs import CURRENT_LOG
-from emucluster.live.pods.proc_net import sockets_of_this_process
 from emucluster.live.pods.user_code import add_user_servicer, exit_code_of, in_words
 from emucluster.live.pods.workload import KILLED, Exit, StartError, WorkloadContext
 
@@ -208,11 +208,37 @@ def reset_on_close(address: str, ports: set[int]) -> None:
 
     SO_LINGER is a property of the socket, not of the descriptor, so a duplicate can set it.
     """
-    for fd in sockets_of_this_process(address, ports):
-        try:
-            with socket.socket(fileno=os.dup(fd)) as duplicate:
-                linger = struct.pack("ii", 1, 0)
-                duplicate.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-        except OSError as error:
-            if error.errno not in (errno.EBADF, errno.ENOTSOCK):
-                raise
+    at_once = _AtOnce.now()
+    for local in ((address, port) for port in ports):
+        for fd in at_once.sockets.get(local, ()):
+            try:
+                with socket.socket(fileno=os.dup(fd)) as duplicate:
+                    if proc_net.local_of(duplicate.fileno()) == local:  # not another one by now
+                        linger = struct.pack("ii", 1, 0)
+                        duplicate.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            except OSError as error:
+                if error.errno not in (errno.EBADF, errno.ENOTSOCK):
+                    raise
+
+
+class _AtOnce:
+    """The sockets of this process, looked for once for all pods that are killed at once."""
+
+    _found: ClassVar[_AtOnce | None] = None
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.sockets = proc_net.sockets_of_this_process()
+
+    @classmethod
+    def now(cls) -> _AtOnce:
+        """Valid until the loop comes round."""
+        loop = asyncio.get_running_loop()
+        if cls._found is None or cls._found.loop is not loop:
+            cls._found = cls(loop)
+            loop.call_soon(cls._forget)
+        return cls._found
+
+    @classmethod
+    def _forget(cls) -> None:
+        cls._found = None
