@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from emucluster.live.control.turns import PIECE_S, PRESSED_S, SHARE, Turns
+from emucluster.live.control.turns import PIECE_S, PRESSED_S, PRESSING, SHARE, Turns
 
 
 class Handle:
@@ -70,6 +70,14 @@ def piece(loop: Loop, begun: list[float], took_s: float) -> Callable[[], None]:
     return work
 
 
+def press_once(turns: Turns) -> None:
+    """As many clients write as it takes."""
+    for _ in range(PRESSING):
+        turns.client_waits()
+    for _ in range(PRESSING):
+        turns.client_has_it()
+
+
 def test_without_clients_all_is_done_at_once_and_others_come_in_between(
     loop: Loop, turns: Turns
 ) -> None:
@@ -97,7 +105,7 @@ def test_while_clients_press_the_work_has_its_share_and_no_more(loop: Loop, turn
         piece(loop, begun, 0.001)()
 
     def press() -> None:
-        turns.client_came()
+        press_once(turns)
         if len(begun) < 1000:
             loop.call_at(loop.now_s + PRESSED_S / 3, press)
 
@@ -108,9 +116,20 @@ def test_while_clients_press_the_work_has_its_share_and_no_more(loop: Loop, turn
     assert len(begun) * 0.001 / (begun[-1] - begun[0]) == pytest.approx(SHARE, rel=0.01)
 
 
-def test_one_write_of_a_client_puts_nothing_off(loop: Loop, turns: Turns) -> None:
+def test_a_few_clients_put_nothing_off(loop: Loop, turns: Turns) -> None:
     begun: list[float] = []
-    turns.client_came()
+    for _ in range(PRESSING - 1):
+        turns.client_waits()
+    for _ in range(3):
+        turns.submit(piece(loop, begun, 0.002))
+    loop.run()
+
+    assert begun == pytest.approx([100.0, 100.002, 100.004])
+
+
+def test_the_first_piece_is_not_put_off(loop: Loop, turns: Turns) -> None:
+    begun: list[float] = []
+    press_once(turns)
     turns.submit(piece(loop, begun, 0.002))
 
     assert begun == [100.0]
@@ -118,9 +137,9 @@ def test_one_write_of_a_client_puts_nothing_off(loop: Loop, turns: Turns) -> Non
 
 def test_when_the_clients_have_gone_nothing_waits_for_them(loop: Loop, turns: Turns) -> None:
     begun: list[float] = []
-    turns.client_came()
+    press_once(turns)
     turns.submit(piece(loop, begun, 1.0))
-    turns.client_came()
+    press_once(turns)
     turns.submit(piece(loop, begun, 1.0))
     loop.run()
 
@@ -154,7 +173,7 @@ def test_work_that_asks_for_more_work_waits_for_its_turn(loop: Loop, turns: Turn
 
 def test_nothing_runs_after_the_end(loop: Loop, turns: Turns) -> None:
     begun: list[float] = []
-    turns.client_came()
+    press_once(turns)
     turns.submit(piece(loop, begun, 0.001))
     turns.submit(piece(loop, begun, 0.001))
     turns.close()

@@ -38,9 +38,8 @@ class Driver:
     """Owns store, plane and durability of one control plane process.
 
     `write` is the only way in: it runs a synchronous decision, lets the controllers react, and
-    returns when the result is on disk. `write_in_turn` does so for nodes, in `turns` with the
-    controllers, and `client_came` is to be told of clients, who go first. `cloud` performs
-    load-balancer commands.
+    returns when the result is on disk. `write_for_client` and `write_in_turn` do so for clients
+    and for nodes (see `turns`). `cloud` performs load-balancer commands.
     """
 
     def __init__(
@@ -99,6 +98,14 @@ class Driver:
         self.plane.start(now_s())
         self._step()
 
+    async def write_for_client(self, decide: Callable[[], Result]) -> Result:
+        """Like `write`, for a client, who goes before the cluster's own work; see `turns`."""
+        self._turns.client_waits()
+        try:
+            return await self.write(decide)
+        finally:
+            self._turns.client_has_it()
+
     async def write(self, decide: Callable[[], Result]) -> Result:
         """Run `decide` on the store and return its result once it is durable."""
         if self._durable.failure is not None:
@@ -122,10 +129,6 @@ class Driver:
         self._submit()
         await self._durable.at_least(version)
         return results
-
-    def client_came(self) -> None:
-        """A client wants to write."""
-        self._turns.client_came()
 
     async def settled(self) -> None:
         """Return when everything decided so far is durable."""

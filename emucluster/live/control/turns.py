@@ -1,10 +1,11 @@
 """Who has the control plane's loop: clients first, and the cluster's own work gets a share.
 
 Controllers, the scheduler and what nodes report make a few writes for each one of a client. Were
-they served as they come, a client that creates thousands of objects would wait behind the work on
-those that it has created. So while clients press, the cluster's own work goes on in small pieces,
-and after each piece leaves the loop to the clients for a while. API Priority and Fairness shares a
-kube-apiserver's seats with the same aim. Heartbeats are no such work: they are never put off.
+they served as they come, clients that create thousands of objects would wait behind the work on
+those that they have created. So while several clients wait, the cluster's own work goes on in small
+pieces, and after each piece leaves the loop, and the machine, to them for a while. API Priority and
+Fairness shares a kube-apiserver's seats with the same aim. Heartbeats are no such work: they are
+never put off.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ from typing import TypeVar
 
 from emucluster.live.clock import now_s
 
-SHARE = 0.07
+SHARE = 0.05
 """Of the loop's time, for the cluster's own work while clients press."""
-PRESSED_S = 0.020
-"""How long after a client's write another one is expected."""
+PRESSING = 4
+"""So many clients have to wait at a time; fewer leave the loop idle by themselves."""
+PRESSED_S = 0.050
+"""How long after that they are expected again: who has an answer sends its next request."""
 PIECE_S = 0.005
 """Without clients: after so much work in a row, others of the loop come in between."""
 
@@ -40,18 +43,25 @@ class Turns:
         self._clock = clock
         self._waiting: deque[Callable[[], None]] = deque()
         self._next: asyncio.Handle | None = None
+        self._clients = 0
         self._pressed_until_s = float("-inf")
         self._free_at_s = float("-inf")
         self._running = False
 
     @property
     def pressed(self) -> bool:
-        """Whether clients wait, or will at once."""
+        """Whether several clients wait, or will at once."""
         return self._clock() < self._pressed_until_s
 
-    def client_came(self) -> None:
-        """A client wants to write."""
-        self._pressed_until_s = self._clock() + PRESSED_S
+    def client_waits(self) -> None:
+        """One more client waits for a write."""
+        self._clients += 1
+        if self._clients >= PRESSING:
+            self._pressed_until_s = self._clock() + PRESSED_S
+
+    def client_has_it(self) -> None:
+        """One client less."""
+        self._clients -= 1
 
     def submit(self, work: Callable[[], None]) -> None:
         """Run a piece of work at its turn, after those that were submitted before; at once if

@@ -118,7 +118,4 @@ class KubeApi:
 
     async def write(self, decide: Callable[[], Result]) -> Result:
         """Let admission decide, and return when its result is durable."""
-        self.driver.client_came()
-        result = await self.driver.write(decide)
-        self.driver.client_came()  # its next request comes at once, if it has more
-        return result
+        return await self.driver.write_for_client(decide)
