@@ -43,6 +43,7 @@ def test_a_servicer_of_ones_own_is_served_balanced_and_logged() -> None:
     assert sum("lines, first:" in line for line in lines) == 2
 
 
+@pytest.mark.rare
 @pytest.mark.slow
 def test_a_fault_under_load_loses_some_calls_and_not_all() -> None:
     with run() as here:
@@ -167,6 +168,7 @@ def test_scripts_stay_short_enough_to_be_read() -> None:
         assert len(script.read_text().splitlines()) <= 60, script.name
 
 
+@pytest.mark.rare
 @pytest.mark.slow
 def test_a_client_with_retries_is_tested_with_the_pytest_plugin() -> None:
     with run() as here:

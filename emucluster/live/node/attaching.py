@@ -11,7 +11,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from typing import Any
 
 from emucluster.live.node.pod_logs import POLL_S
-from emucluster.live.pods.runtime import PodRuntime, RunningContainer
+from emucluster.live.pods.running import RunningContainer
+from emucluster.live.pods.runtime import PodRuntime
 from emucluster.live.pods.stdin import StdinWriter
 from emucluster.live.rpc.pb import lab_pb2
 

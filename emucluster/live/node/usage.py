@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from emucluster.live.clock import now_s, wall_s
-from emucluster.live.pods.runtime import PodRuntime, RunningContainer
+from emucluster.live.pods.running import RunningContainer
+from emucluster.live.pods.runtime import PodRuntime
 from emucluster.live.rig.process_cpu import cpu_s_of
 from emucluster.live.rpc.pb import lab_pb2
 

@@ -29,7 +29,8 @@ from emucluster.live.pods.leash import (
     Tether,
 )
 from emucluster.live.pods.mark import end_marked, mark_of
-from emucluster.live.pods.runtime import Inside, PodRuntime, RunningContainer, RunningPod
+from emucluster.live.pods.running import RunningContainer, RunningPod
+from emucluster.live.pods.runtime import Inside, PodRuntime
 from emucluster.live.pods.workload import KILLED, Exit
 
 PROCESS_DEADLINE_S = 60.0

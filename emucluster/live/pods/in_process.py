@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from emucluster.core.kubelet.commands import SignalContainer
 from emucluster.live.pods.answer_faults import AnswerFaults
 from emucluster.live.pods.logs import ContainerLog, SharedOutput
-from emucluster.live.pods.runtime import PodRuntime, RunningContainer, RunningPod
+from emucluster.live.pods.running import RunningContainer, RunningPod
+from emucluster.live.pods.runtime import PodRuntime
 from emucluster.live.pods.workload import (
     KILLED,
     Exit,

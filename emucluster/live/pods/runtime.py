@@ -7,7 +7,6 @@ import contextlib
 import signal
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,10 +30,11 @@ from emucluster.core.kubelet.events import (
 )
 from emucluster.live.pods import listening
 from emucluster.live.pods.checks import Outcome, Target, check
-from emucluster.live.pods.command import command_environment, working_directory
-from emucluster.live.pods.execs import ExecRequest, ExecSession, start_exec
+from emucluster.live.pods.container_execs import ContainerExecs
+from emucluster.live.pods.execs import ExecRequest, ExecSession
 from emucluster.live.pods.fault_book import FaultBook
 from emucluster.live.pods.logs import PodLogs
+from emucluster.live.pods.running import RunningContainer, RunningPod
 from emucluster.live.pods.source import find_source
 from emucluster.live.pods.stdin import ContainerStdin
 from emucluster.live.pods.workload import Exit
@@ -45,36 +45,6 @@ LISTEN_DEADLINE_S = 30.0
 
 Inside = Callable[[str], Mapping[str, str]]
 """Pod IP -> the variables that put a client in this pod inside the cluster."""
-
-
-@dataclass(slots=True)
-class RunningContainer:
-    """One instance, from the command that starts it until its exit has been told."""
-
-    command: StartContainer
-    log: Path
-    env: dict[str, str]
-    source_dir: str
-    pid: int = 0
-    ports: Mapping[int, int] = field(default_factory=dict)
-    serves: bool = False
-    """Whether it has ever listened since it runs, if it declares ports to listen on."""
-    stdin: ContainerStdin | None = None
-    """Where input is held open for it, if it is."""
-
-    @property
-    def started(self) -> bool:
-        """Whether it runs: a server of ours listens then, a command's process need not yet."""
-        return self.pid != 0
-
-
-@dataclass(slots=True)
-class RunningPod:
-    """What the runtime knows of a pod: its live containers by name."""
-
-    identity: PodIdentity
-    containers: dict[str, RunningContainer] = field(default_factory=dict)
-    frozen: bool = False
 
 
 class PodRuntime(ABC):
@@ -94,8 +64,7 @@ class PodRuntime(ABC):
         self.listen_deadline_s = LISTEN_DEADLINE_S
         self._inside = inside
         self._pods: dict[str, RunningPod] = {}
-        self._execs: dict[str, set[ExecSession]] = {}
-        """By the id of the container beside whose processes they run."""
+        self._execs = ContainerExecs()
         self._real: dict[tuple[str, int], int] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._one_exited = asyncio.Event()
@@ -241,33 +210,18 @@ class PodRuntime(ABC):
     async def exec(self, pod_uid: str, container: str, request: ExecRequest) -> ExecSession:
         """Start a process in a container; end it by `end_exec`. Raises as `require_exec` does."""
         pod, found = self.require_exec(pod_uid, container)
-        command = found.command
-        env = command_environment(
-            command.pod, command.spec, command.container_id, found.env, found.ports
-        )
-        directory = working_directory(command.spec, found.source_dir)
-        session = await start_exec(request, env=env, directory=directory)
-        if not self._is_current(pod, found):
-            session.close()
-            raise NotFound(f'container not found ("{container}")')
-        self._execs.setdefault(command.container_id, set()).add(session)
-        return session
+        return await self._execs.start(found, request, wanted=lambda: self._is_current(pod, found))
 
     def end_exec(self, session: ExecSession) -> None:
         """End a process that `exec` started, if it still runs, and forget it."""
-        session.close()
-        for container_id, sessions in list(self._execs.items()):
-            sessions.discard(session)
-            if not sessions:
-                del self._execs[container_id]
+        self._execs.end(session)
 
     def exec_pids(self, container_id: str) -> list[int]:
         """What `exec` has started in a container and not ended yet."""
-        return [session.pid for session in self._execs.get(container_id, ())]
+        return self._execs.pids(container_id)
 
     def _signal_execs(self, container: RunningContainer, number: signal.Signals) -> None:
-        for session in self._execs.get(container.command.container_id, ()):
-            session.signal(number)
+        self._execs.signal(container.command.container_id, number)
 
     # --- faults ---------------------------------------------------------------------------------
 
@@ -290,7 +244,7 @@ class PodRuntime(ABC):
         for uid, pod in pods.items():
             self._end_execs(pod)
             self._destroy(pod)
-            _close_inputs(pod)
+            pod.close_inputs()
             self.on_life(uid)
 
     @abstractmethod
@@ -380,7 +334,7 @@ class PodRuntime(ABC):
             self._unmap(pod, container)
         self._end_execs(pod)
         self._destroy(pod)
-        _close_inputs(pod)
+        pod.close_inputs()
         self.on_life(uid)
 
     def _end_execs(self, pod: RunningPod) -> None:
@@ -516,9 +470,3 @@ class PodRuntime(ABC):
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
-
-
-def _close_inputs(pod: RunningPod) -> None:
-    for container in pod.containers.values():
-        if container.stdin is not None:
-            container.stdin.close()

@@ -254,6 +254,7 @@ def test_a_cluster_of_its_own_ends_with_a_killed_run(tmp_path: Path) -> None:
     until(lambda: name not in {i.name for i in instances.list_instances()}, "it is gone")
 
 
+@pytest.mark.rare
 @pytest.mark.slow
 def test_a_run_whose_cluster_is_gone_ends_and_says_so(tmp_path: Path) -> None:
     name = f"headless-{os.getpid()}"
