@@ -44,7 +44,8 @@ class ControlPlane:
     """Store, controllers, scheduler, Api, Agent and DNS in one process; durable in `directory`.
 
     `config` is what the keeper knows: cluster, address (where it serves), inner (an address of its
-    own on the loopback), dns_port, directory, token, speed, cloud, fsync, lab.
+    own on the loopback), dns_port, directory, token, speed, cloud, fsync, lab, crowd (see
+    `niceness`).
     All that a restart needs is in it and in the SQLite file.
     """
 
@@ -92,7 +93,7 @@ class ControlPlane:
         return int(self._config.get("dns_port") or DNS_PORT)
 
     async def _start(self, directory: Path) -> None:
-        niceness.go_ahead()
+        niceness.go_ahead(int(self._config.get("crowd", 1)))
         config = self._config
         self._cloud = Cloud(config["lab"], config["token"])
         credentials = Credentials(directory.parent, config["cluster"])

@@ -15,18 +15,27 @@ NODES_PER_CORE = 4
 """With more of them a machine is crowded."""
 
 
-def go_ahead() -> None:
-    """The control plane's; of this thread and those that it will start. Only root may."""
+def go_ahead(crowd: int) -> None:
+    """The control plane's, beside a crowd; of this thread and those that it will start.
+
+    Only root may.
+    """
+    if not _is_crowded(crowd):
+        return
     with contextlib.suppress(PermissionError):
         os.setpriority(os.PRIO_PROCESS, 0, CONTROL_PLANE)
 
 
 def stand_back(crowd: int) -> None:
     """A node's, of all threads of this process: `crowd` is how many nodes are on this machine."""
-    if crowd <= NODES_PER_CORE * (os.cpu_count() or 1):
+    if not _is_crowded(crowd):
         return
     tasks = Path("/proc/self/task")
     threads = [int(task.name) for task in tasks.iterdir()] if tasks.is_dir() else [0]
     for thread in threads:
         with contextlib.suppress(ProcessLookupError):  # it has ended
             os.setpriority(os.PRIO_PROCESS, thread, NODE_IN_A_CROWD)
+
+
+def _is_crowded(crowd: int) -> bool:
+    return crowd > NODES_PER_CORE * (os.cpu_count() or 1)

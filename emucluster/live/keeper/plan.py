@@ -45,6 +45,7 @@ def control_plane(settings: KeeperSettings, *, lab: str, several_hosts: bool) ->
         "cloud": settings.cloud,
         "zones": settings.zones,
         "nodes": settings.nodes,
+        "crowd": settings.nodes,
         "ray_address": settings.ray_address,
     }
 
