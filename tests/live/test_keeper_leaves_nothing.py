@@ -127,6 +127,7 @@ def test_a_start_that_fails_says_why_and_leaves_nothing() -> None:
     until(lambda: not _wardens(), "the warden has gone")
 
 
+@pytest.mark.slow
 def test_a_killed_start_leaves_nothing() -> None:
     """One that is interrupted: tests/live/test_listening.py."""
     program = (
@@ -195,6 +196,7 @@ def _program(start: str) -> Iterator[subprocess.Popen[str]]:
         process.communicate()
 
 
+@pytest.mark.slow
 def test_a_driver_that_exits_without_leaving_its_with_leaves_no_cluster() -> None:
     with _program(_WITH_THE_REAL_MACHINES) as driver:
         record = instances.find("trace-test")

@@ -18,7 +18,7 @@ import emucluster as emu
 from emucluster.core.objects import Node, Pod, Service
 from tests.live.inside.clients import PROGRAMS, Client, python, replies
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.slow]
 
 FINISH_S = 30.0
 HEADLESS = "web-headless.default.svc.cluster.local:50051"
