@@ -245,6 +245,7 @@ def own(tmp_path: Path, name: str) -> tuple[subprocess.Popen[bytes], Path]:
     return process, out
 
 
+@pytest.mark.rare
 @pytest.mark.slow
 def test_a_cluster_of_its_own_ends_with_a_killed_run(tmp_path: Path) -> None:
     name = f"killed-{os.getpid()}"
