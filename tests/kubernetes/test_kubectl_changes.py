@@ -71,6 +71,24 @@ def test_apply_and_diff(kubectl: Kubectl) -> None:
     assert port == {"containerPort": 80, "protocol": "TCP"}
 
 
+def test_server_side_apply_takes_over_a_bare_pod_with_what_was_added_to_it(
+    kubectl: Kubectl,
+) -> None:
+    manifest = """
+apiVersion: v1
+kind: Pod
+metadata: {name: bare}
+spec: {containers: [{name: c, image: emucluster/echo}]}
+"""
+    kubectl("apply", "-f", "-", stdin=manifest)
+    spec = get(kubectl, "pod", "bare")["spec"]
+    for _ in range(2):
+        done = kubectl.run("apply", "--server-side", "-f", "-", stdin=manifest)
+        assert (done.stdout, done.stderr) == ("pod/bare serverside-applied\n", "")
+    now = get(kubectl, "pod", "bare")["spec"]
+    assert {key: now[key] for key in spec} == spec
+
+
 def test_server_side_apply_takes_over_from_client_side_apply(kubectl: Kubectl) -> None:
     manifest = web("moved")
     kubectl("apply", "-f", "-", stdin=manifest)

@@ -29,10 +29,12 @@ from emucluster.core.objects import (
     Service,
     ServicePort,
     ServiceSpec,
+    replace,
 )
 from emucluster.core.store import Store
 
 from . import priorities
+from .added import without_added
 from .apply import Applied, apply_all
 from .custom import definitions
 from .eviction import evict
@@ -126,7 +128,7 @@ class Admission:
             if warnings is not None:
                 warnings += unused_fields(made)
             if account is not None:
-                made = account(None, made)
+                made = replace(made, metadata=account(None, without_added(made, obj)).metadata)
             return self.store.create(made, stamp=stamp, dry_run=dry_run)
 
     def update(

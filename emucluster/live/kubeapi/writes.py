@@ -31,6 +31,14 @@ RETURNED = frozenset(
 ReturnDeletedObject in kubernetes pkg/registry/core)."""
 
 
+ACTED_ON_IN_PART = {
+    "priorityclasses": (
+        "priorityclasses.scheduling.k8s.io give pods their priority, but nothing in this cluster "
+        "preempts, or schedules by it"
+    )
+}
+
+
 async def create(api: KubeApi, request: Request) -> Answer:
     """A new object."""
     row = api.resource(request)
@@ -133,7 +141,7 @@ def note_stored_only(request: Request, row: Resource) -> None:
     """Tell whoever writes a kind on which nothing acts."""
     if not row.acted_on:
         text = f"{row.qualified_plural} are stored, but nothing in this cluster acts on them"
-        request.warnings.append(text)
+        request.warnings.append(ACTED_ON_IN_PART.get(row.plural, text))
 
 
 async def delete(api: KubeApi, request: Request) -> Answer:

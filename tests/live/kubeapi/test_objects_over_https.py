@@ -498,7 +498,7 @@ def test_classes_of_storage_and_priority_are_stored_with_their_columns(admin: Cl
     path = "/apis/scheduling.k8s.io/v1/priorityclasses"
     made = admin.call("POST", path, {"metadata": {"name": "high"}, "value": 1000})
     (warning,) = made.warnings
-    assert "priorityclasses.scheduling.k8s.io are stored, but nothing" in warning
+    assert "give pods their priority, but nothing in this cluster preempts" in warning
     (row,) = (r for r in admin.get(path, accept=TABLE)["rows"] if r["cells"][0] == "high")
     assert [*row["cells"][:3], row["cells"][4]] == ["high", 1000, False, "PreemptLowerPriority"]
 
@@ -782,6 +782,31 @@ def test_nobody_manages_when_a_new_object_was_deleted(admin: Client, maps: str) 
     assert "deletion" not in json.dumps(made)
     (entry,) = made["metadata"]["managedFields"]
     assert entry["fieldsV1"] == {"f:data": {".": {}, "f:k": {}}}
+
+
+def test_nobody_manages_what_admission_plugins_add_to_a_pod(admin: Client, namespace: str) -> None:
+    toleration = {"key": "mine", "operator": "Exists"}
+    container = {"name": "c", "image": "emucluster/echo"}
+    path = f"/api/v1/namespaces/{namespace}/pods"
+    added = {
+        *("f:serviceAccount", "f:serviceAccountName", "f:tolerations"),
+        *("f:priority", "f:preemptionPolicy", "f:priorityClassName"),
+    }
+    for name, more, owned in (
+        ("plain", {}, set()),
+        (
+            "said",
+            {"tolerations": [toleration], "serviceAccountName": "default"},
+            added - {"f:priority", "f:preemptionPolicy", "f:priorityClassName"},
+        ),
+    ):
+        spec = {"containers": [container], **more}
+        made = admin.post(path, {"metadata": {"name": name}, "spec": spec})
+        (entry,) = made["metadata"]["managedFields"]
+        assert set(entry["fieldsV1"]["f:spec"]) & added == owned
+        assert {"f:restartPolicy", "f:dnsPolicy"} < set(entry["fieldsV1"]["f:spec"])
+        assert made["spec"]["serviceAccountName"] == "default"
+        assert len(made["spec"]["tolerations"]) == 2 + len(more.get("tolerations", ()))
 
 
 @pytest.mark.parametrize("field", ["apiVersion", "kind"])
