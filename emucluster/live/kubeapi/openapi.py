@@ -47,7 +47,10 @@ class OpenApi:
         match request.parts:
             case ("openapi", "v3"):
                 document = await asyncio.to_thread(self._current().index)
-                return Answer(document.body, headers=(("etag", f'"{document.hash}"'),))
+                etag = f'"{document.hash}"'
+                if request.headers.get("if-none-match") == etag:
+                    return Answer(status=304, headers=(("etag", etag),))
+                return Answer(document.body, headers=(("etag", etag),))
             case ("openapi", "v3", *path):
                 found = await asyncio.to_thread(self._current().document, "/".join(path))
                 if found is not None:

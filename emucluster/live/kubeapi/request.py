@@ -164,8 +164,9 @@ class Request:
 
     async def answer(self, answer: Answer) -> None:
         """A whole answer."""
-        length = ("content-length", str(len(answer.body)))
-        headers = (length, *answer.headers)
+        headers = answer.headers
+        if answer.status != 304:  # which would have to tell the length of what it does not send
+            headers = (("content-length", str(len(answer.body))), *headers)
         await self.start(status=answer.status, media=answer.media, headers=headers)
         await self.piece(answer.body, last=True)
 

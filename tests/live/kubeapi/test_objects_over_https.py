@@ -609,6 +609,9 @@ def test_discovery_in_both_forms(admin: Client) -> None:
     assert scale["scale"]["responseKind"]["group"] == "autoscaling"
     again = admin.call("GET", "/apis", accept=new, if_none_match=reply.headers["etag"])
     assert (again.code, again.body) == (304, b"")
+    assert "content-length" not in again.headers
+    index = admin.call("GET", "/openapi/v3")
+    assert admin.call("GET", "/openapi/v3", if_none_match=index.headers["etag"]).code == 304
     older = admin.call("GET", "/api", accept=new.replace("v=v2;", "v=v2beta1;"))
     assert older.json["apiVersion"] == "apidiscovery.k8s.io/v2beta1"
     assert admin.get("/api/")["versions"] == ["v1"]
