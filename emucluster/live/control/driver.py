@@ -65,9 +65,9 @@ class Driver:
         self.broadcaster = Broadcaster(self.store, lambda: self._durable.durable_version)
         self._perform = perform
         self._timer: asyncio.TimerHandle | None = None
+        self._soon: asyncio.Handle | None = None
         self._turns = Turns(self._loop)
         self._step_due = False
-        self._step_soon_due = False
         self._step_submitted = False
         self._submitted = 0
         self._cloud_tasks: set[asyncio.Task[None]] = set()
@@ -145,8 +145,9 @@ class Driver:
     def close(self) -> None:
         """Stop timers and cloud calls, and close the file."""
         self._turns.close()
-        if self._timer is not None:
-            self._timer.cancel()
+        for handle in (self._timer, self._soon):
+            if handle is not None:
+                handle.cancel()
         for task in self._cloud_tasks:
             task.cancel()
         self._durable.close()
@@ -163,12 +164,11 @@ class Driver:
         make one step, and their writes one commit."""
         if self._submitted > self._durable.durable_version:
             self._step_due = True
-        elif not self._step_soon_due:
-            self._step_soon_due = True
-            self._loop.call_soon(self._step_in_turn)
+        elif self._soon is None:
+            self._soon = self._loop.call_soon(self._step_in_turn)
 
     def _step_in_turn(self) -> None:
-        self._step_soon_due = False
+        self._soon = None
         if not self._step_submitted:
             self._step_submitted = True
             self._turns.submit(self._step)

@@ -1,4 +1,4 @@
-"""Classes of storage and of priority, on which nothing acts.
+"""Classes of storage, on which nothing acts, and of priority (see `admission.priorities`).
 
 Source: kubernetes/kubernetes pkg/apis/storage/validation and pkg/apis/scheduling/validation.
 Differs: allowed topologies are not looked at; those of the system are there from the beginning, and
