@@ -13,12 +13,9 @@ import grpc
 
 from emucluster.client.path import Address
 from emucluster.client.targets import Destination
+from emucluster.live.load.channels import FLOW_HEADER, ONE_ATTEMPT, ROUND_ROBIN
 
 Option = tuple[str, str | int]
-
-FLOW_HEADER = "X-Emucluster-Flow"
-
-_ROUND_ROBIN = '{"loadBalancingConfig":[{"round_robin":{}}]}'
 
 
 def dial(
@@ -34,8 +31,8 @@ def dial(
     Args:
         gateway: where CONNECT is answered for this client.
         number: for a connection that serves one call, the how-manieth it is: of several addresses
-            it takes one in turn, as clients do with the answers of DNS. None: a lasting channel,
-            which balances its calls over the addresses where the destination asks for it.
+            it takes one in turn, as clients do with the answers of DNS, and dials each once at most.
+            None: a lasting channel, which balances its calls over the addresses where the destination asks for it.
         flow_id: 32 hex digits; its connections tell them to the gateway in a header of CONNECT,
             for their flow records.
         options: further channel arguments, the user's own.
@@ -45,6 +42,8 @@ def dial(
         ("grpc.enable_http_proxy", 0),
         ("grpc.use_local_subchannel_pool", 1),  # one connection is one connection
     ]
+    if number is not None:
+        base += ONE_ATTEMPT
     if flow_id:
         base.append(("grpc.http_connect_headers", f"{FLOW_HEADER}:{flow_id}"))
     if destination.name:
@@ -59,7 +58,7 @@ def dial(
         ("grpc.address_http_proxy_enabled_addresses", "0.0.0.0/0"),
     ]
     if destination.balanced and number is None:
-        base.append(("grpc.service_config", _ROUND_ROBIN))
+        base.append(("grpc.service_config", ROUND_ROBIN))
     addresses = destination.addresses
     first = (number or 0) % len(addresses)
     turned = (*addresses[first:], *addresses[:first])

@@ -15,6 +15,16 @@ from emucluster.live.load.connections import IDLE, ChannelConnections
 from emucluster.live.load.settings import Argument, Group, Target
 
 FLOW_HEADER = "X-Emucluster-Flow"
+ONE_ATTEMPT: tuple[Argument, ...] = (
+    ("grpc.initial_reconnect_backoff_ms", 3_600_000),
+    ("grpc.max_reconnect_backoff_ms", 3_600_000),
+)
+"""Each address is dialled once: for the channel of one call, which neither waits nor tries again.
+
+grpc counts its second of backoff from the beginning of an attempt. One that ended later is followed
+by the next at once, which is not the failed call's any more but would be taken for its path.
+"""
+
 ROUND_ROBIN = '{"loadBalancingConfig":[{"round_robin":{}}]}'
 
 OnState = Callable[[str, float, str], None]
@@ -48,6 +58,8 @@ def arguments(group: Group, gateway: str, flow: str) -> list[Argument]:
         found.append(("grpc.default_authority", target.name))
     if gateway and flow:
         found.append(("grpc.http_connect_headers", f"{FLOW_HEADER}:{flow}"))
+    if not (group.channels or group.wait_for_ready or group.retrying):
+        found += ONE_ATTEMPT
     config = group.service_config or (ROUND_ROBIN if target.round_robin else "")
     if config:
         found.append(("grpc.service_config", config))
