@@ -31,9 +31,9 @@ def dial(
     Args:
         gateway: where CONNECT is answered for this client.
         number: for a connection that serves one call, the how-manieth it is: of several addresses
-            it takes one in turn, as clients do with the answers of DNS, and dials each once at most.
-            None: a lasting channel, which balances its calls over the addresses where the
-            destination asks for it.
+            it takes one in turn, as clients do with the answers of DNS, and dials none twice. None:
+            a lasting channel, which balances its calls over the addresses where the destination
+            asks for it.
         flow_id: 32 hex digits; its connections tell them to the gateway in a header of CONNECT,
             for their flow records.
         options: further channel arguments, the user's own.
