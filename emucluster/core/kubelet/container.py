@@ -30,7 +30,9 @@ class ContainerRecord:
     spec: Container
     is_init: bool = False
     phase: Literal["waiting", "starting", "running", "terminated"] = "waiting"
-    waiting_reason: str = "ContainerCreating"
+    first_reason: str = "ContainerCreating"
+    """Why it waits while nothing has been tried."""
+    waiting_reason: str = ""
     waiting_message: str = ""
     retry_at_s: float | None = None
     """When a waiting container is looked at again; None: as soon as anything happens."""
@@ -56,6 +58,12 @@ class ContainerRecord:
     restart: Backoff = field(default_factory=Backoff)
     pull: Backoff = field(default_factory=Backoff)
     stop: ContainerStop | None = None
+    _before: ContainerStatus | None = None
+    """The status to show while an instance starts: the runtime has none yet, so the old one stays
+    (kubernetes/kubernetes pkg/kubelet/kubelet_pods.go, convertToAPIContainerStatuses)."""
+
+    def __post_init__(self) -> None:
+        self.waiting_reason = self.waiting_reason or self.first_reason
 
     @property
     def is_sidecar(self) -> bool:
@@ -94,11 +102,13 @@ class ContainerRecord:
 
     def create(self, container_id: str, image: Image, now_s: float) -> None:
         """A new instance is about to start."""
+        if self.exit is None:
+            self.waiting_reason, self.waiting_message = self.first_reason, ""
+        self._before = self.status()
         if self.exit is not None:
             self.restart.next(self.finished_s, now_s)
             self.last, self.exit = ContainerState(terminated=self.exit), None
         self.phase = "starting"
-        self.waiting_reason, self.waiting_message = "ContainerCreating", ""
         self.retry_at_s = None
         self.container_id, self.image = container_id, image
         self.created += 1
@@ -148,6 +158,8 @@ class ContainerRecord:
         # Neither the back-off nor the moment of the exit survives a reboot of the kubelet.
 
     def status(self) -> ContainerStatus:
+        if self.phase == "starting" and self._before is not None:
+            return self._before
         return ContainerStatus(
             name=self.spec.name,
             image=self.spec.image or "",

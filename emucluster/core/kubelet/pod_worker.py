@@ -72,7 +72,7 @@ class PodWorker:
         """A pod seen for the first time, or, with an `earlier` status, again after a reboot."""
         waiting = "PodInitializing" if pod.spec.init_containers else "ContainerCreating"
         inits = [ContainerRecord(each, is_init=True) for each in pod.spec.init_containers]
-        mains = [ContainerRecord(each, waiting_reason=waiting) for each in pod.spec.containers]
+        mains = [ContainerRecord(each, first_reason=waiting) for each in pod.spec.containers]
         probes = PodProbes(pod.metadata.uid, node.settings.speed)
         probed = [*(each for each in inits if each.is_sidecar), *mains]
         probes.add(probed, rng=node.rng, kubelet_started_s=kubelet_started_s, now_s=now_s)

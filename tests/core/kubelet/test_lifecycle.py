@@ -40,6 +40,37 @@ def test_before_its_container_started_a_pod_is_pending_in_container_creating() -
     assert node.condition("Ready").message == "containers with unready status: [main]"
 
 
+def test_a_container_that_is_coming_has_no_id_yet() -> None:
+    node = VirtualNode().boot()
+    node.starts = False
+    node.create(pod())
+    assert (node.container().container_id, node.container().image_id) == (None, "")
+
+
+def test_until_the_next_instance_runs_the_ended_one_is_shown() -> None:
+    node = VirtualNode().boot().create(pod())
+    first = node.container().container_id
+    node.starts = False
+    node.exits(3)
+    shown = node.container()
+    assert shown.state.terminated.exit_code == 3
+    assert (shown.container_id, shown.restart_count, shown.ready) == (first, 0, False)
+    [_, start] = [each for _, each in node.log if isinstance(each, c.StartContainer)]
+    node.happens(e.ContainerStarted("uid-web", "main", start.container_id, pid=2))
+    shown = node.container()
+    assert shown.state.running is not None
+    assert shown.last_state.terminated.exit_code == 3
+    assert (shown.container_id, shown.restart_count) == (f"emucluster://{start.container_id}", 1)
+
+
+def test_a_container_behind_a_done_init_container_is_still_initializing_until_it_runs() -> None:
+    node = VirtualNode().boot()
+    node.create(pod(init_containers=(Container(name="init", image="command:./init"),)))
+    node.starts = False
+    node.exits(0, container="init")
+    assert node.container().state.waiting.reason == "PodInitializing"
+
+
 def test_the_first_restart_is_immediate_and_the_next_wait_10_20_40_up_to_300_s() -> None:
     node = VirtualNode().boot().create(pod())
     waits = []
