@@ -155,6 +155,7 @@ def test_nobody_calls_from_a_pod_while_no_container_of_it_runs(
     ok(inside.run("service/web", emu.Plan()))
 
 
+@pytest.mark.slow
 def test_a_frozen_pod_that_fails_its_readiness_probe_gets_no_new_connections(
     web: emu.Cluster, inside: emu.Client
 ) -> None:

@@ -77,6 +77,7 @@ def theirs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theirs]:
     warden.remove_tree(str(directory))
 
 
+@pytest.mark.slow
 def test_a_cluster_runs_on_it_and_leaves_it_as_it_was(
     theirs: Theirs, monkeypatch: pytest.MonkeyPatch
 ) -> None:

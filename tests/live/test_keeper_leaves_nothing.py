@@ -67,6 +67,7 @@ def test_down_leaves_no_process_socket_or_file() -> None:
         lab.close()
 
 
+@pytest.mark.slow
 def test_a_killed_keeper_leaves_nothing_of_what_a_fault_has_stopped_either() -> None:
     with cluster(ONE_NODE) as record:
         lab = LabCalls(record)

@@ -80,6 +80,7 @@ def test_a_pod_that_does_not_run_cannot_be_forwarded_to(workshop: Kubectl) -> No
     assert "pod is not running. Current status=Pending" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_node_that_is_stopped_answers_nobody(workshop: Kubectl, cluster: emu.Cluster) -> None:
     node = workshop("get", "pod", "own", "-o", "jsonpath={.spec.nodeName}")
     address = workshop("get", "pod", "own", "-o", "jsonpath={.status.hostIP}")

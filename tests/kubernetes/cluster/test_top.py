@@ -32,6 +32,7 @@ def test_pods_tell_what_their_own_processes_take(workshop: Kubectl) -> None:
         assert int(memory.removesuffix("Mi")) > 5
 
 
+@pytest.mark.slow
 def test_work_is_seen(workshop: Kubectl) -> None:
     busy = "import time; end = time.monotonic() + 60\nwhile time.monotonic() < end: pass"
     give_up = time.monotonic() + 50

@@ -56,7 +56,7 @@ def of(directory: Path) -> emu.RunResult:
     return from_json((directory / "results.json").read_bytes())
 
 
-@pytest.mark.slow
+@pytest.mark.measured  # beside other tests the machine would be the limit
 def test_a_dead_node_is_reported_and_the_cluster_is_as_before(
     lab: emu.Cluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

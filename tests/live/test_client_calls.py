@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -24,12 +23,10 @@ pytestmark = pytest.mark.live
 WEB = Path(__file__).parents[2] / "examples" / "web.yaml"
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[emu.Cluster]:
-    with emu.Cluster(nodes=3, zones=2, packing="node", speed=10) as started:
-        started.apply(WEB)
-        started.wait_ready(timeout_s=60)
-        yield started
+@pytest.fixture
+def cluster(web: emu.Cluster) -> emu.Cluster:
+    """Three nodes in two zones, with everything of examples/web.yaml."""
+    return web
 
 
 def command(cluster: emu.Cluster, line: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
