@@ -41,6 +41,7 @@ def seen(
         ("gray", "pod", {}, (), "node/node-1"),
         ("error", "dns/node-2", {}, (), "node/node-1"),
         ("slow", "control-plane", {}, (), "keeper"),
+        ("freeze", "control-plane", {}, (), "keeper"),
         ("partition", "node/node-2", {}, ("control-plane",), "control-plane"),
     ],
 )

@@ -14,11 +14,12 @@ from emucluster.core.faults.looks import Look
 from emucluster.core.faults.witness import Sample, pushed_bytes
 from emucluster.live.clock import now_s
 from emucluster.live.keeper.agents import Agents
-from emucluster.live.keeper.faults import running
+from emucluster.live.keeper.faults import agent_of, running
 from emucluster.live.keeper.machines import Machines
 from emucluster.live.keeper.newcomer import Newcomers
 from emucluster.live.keeper.observing import Observing
 from emucluster.live.keeper.places import Place, Witness, request_for, samples_of
+from emucluster.live.keeper.plane_faults import running_plane
 from emucluster.live.rig.process_cpu import cpu_s_of
 from emucluster.live.rpc.pb import lab_pb2
 
@@ -100,7 +101,9 @@ class Samples:
         try:
             async with asyncio.timeout(timeout_s):
                 with contextlib.suppress(NotFound):
-                    await self._pod_of("default", "emucluster-witness")
+                    # Asked itself: that it was told to stop is no evidence that it has.
+                    agent = agent_of(running_plane(self._machines))
+                    await self._agents.pod(agent, "default", "emucluster-witness")
         except TimeoutError:
             return Sample("api", "timeout", connected=True)
         except Unreachable as error:
