@@ -17,6 +17,10 @@ TICK_S = 0.04
 """25 a second cost about 0.2 % of a core; a hold-up as long as this is noticed for certain."""
 KEPT_S = 1800
 """How long seconds are remembered."""
+SETTLING_S = 2.0
+"""A process that begins loads its modules and its state, and is connected to by all at once. Of one
+that is started again, by a fault perhaps, that is its beginning, and says nothing of the machine.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +39,15 @@ class _Second:
 
 
 class RigMeter:
-    """Measures the process that it runs in, from `start` to `stop`."""
+    """Measures the process that it runs in, from `start` to `stop`.
 
-    def __init__(self, name: str) -> None:
+    The lag of its loop counts from `settling_s` after the start on.
+    """
+
+    def __init__(self, name: str, *, settling_s: float = SETTLING_S) -> None:
         self._name = name
+        self._settling_s = settling_s
+        self._settled_s = 0.0
         self._ticker = LagTicker(TICK_S, self._take)
         self._seconds: deque[_Second] = deque(maxlen=KEPT_S)
         self._begin()
@@ -46,6 +55,7 @@ class RigMeter:
     def start(self) -> None:
         """Begin to measure the running loop."""
         self._begin()
+        self._settled_s = time.monotonic() + self._settling_s
         self._ticker.start()
 
     def stop(self) -> None:
@@ -98,8 +108,9 @@ class RigMeter:
         )
 
     def _take(self, lag_s: float) -> None:
-        self._lags.append(bucket_of(lag_s))
-        self._lag_max_s = max(self._lag_max_s, lag_s)
+        if time.monotonic() - lag_s >= self._settled_s:
+            self._lags.append(bucket_of(lag_s))
+            self._lag_max_s = max(self._lag_max_s, lag_s)
         if time.monotonic() - self._began_s >= 1.0:
             self._seconds.append(self._current(wall_s()))
             self._begin()

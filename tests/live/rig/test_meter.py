@@ -35,7 +35,7 @@ def test_quantiles_of_counted_lags() -> None:
 
 def test_a_loop_that_was_held_up_says_for_how_long_and_what_it_took() -> None:
     async def scenario() -> None:
-        meter = RigMeter("node-1")
+        meter = RigMeter("node-1", settling_s=0.0)
         meter.start()
         began_s = time.time()
         held_s = _burn(0.3)
@@ -50,9 +50,23 @@ def test_a_loop_that_was_held_up_says_for_how_long_and_what_it_took() -> None:
     asyncio.run(asyncio.wait_for(scenario(), 20))
 
 
+def test_a_process_that_has_only_begun_is_not_late() -> None:
+    async def scenario() -> None:
+        meter = RigMeter("node-1", settling_s=0.2)
+        meter.start()
+        _burn(0.3)
+        await asyncio.sleep(0.1)
+        assert meter.report(0.0).lag_max_s < 0.2
+        _burn(0.3)
+        await _noticed(meter, 0.2)
+        meter.stop()
+
+    asyncio.run(asyncio.wait_for(scenario(), 20))
+
+
 def test_seconds_that_were_over_before_do_not_count() -> None:
     async def scenario() -> None:
-        meter = RigMeter("node-1")
+        meter = RigMeter("node-1", settling_s=0.0)
         meter.start()
         _burn(1.1)  # a second of its own, over when it is noticed
         await _noticed(meter, 0.5)
@@ -99,7 +113,7 @@ def test_a_wall_clock_that_is_set_shows_whichever_way_and_also_when_it_is_set_ba
     true, set_by_s = time.time, [0.0]
 
     async def scenario() -> None:
-        meter = RigMeter("node-1")
+        meter = RigMeter("node-1", settling_s=0.0)
         meter.start()
         since_s = time.time()
         assert meter.report(since_s).clock_step_s < 0.01
