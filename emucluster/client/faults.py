@@ -10,7 +10,7 @@ from typing import Any, Literal
 from emucluster.client.fault_request import FaultRequest
 from emucluster.client.lab import Fault, LabClient
 from emucluster.core.errors import EmuclusterError, NotFound, UsageError
-from emucluster.core.faults import check, check_id, is_over_at_once, parse_target
+from emucluster.core.faults import check, check_id, is_over_at_once, parse_peer, parse_target
 
 GROUPS = ("zone", "host")
 """Targets that stand for all nodes there."""
@@ -18,6 +18,9 @@ GROUPS = ("zone", "host")
 
 class Breaking(ABC):
     """What can be done to the machines and processes of a running cluster."""
+
+    namespace: str
+    """Of pods and load balancers whose target names none."""
 
     @property
     @abstractmethod
@@ -44,8 +47,9 @@ class Breaking(ABC):
 
         Args:
             kind: power-off, crash, freeze, latency, ...: see `emucluster fault kinds`.
-            target: `node/NAME`, `pod/NAME`, `lb/SERVICE`, `kube-proxy/NODE`, `dns/NODE` or
-                `control-plane`. Of a link, the end at which packets are hit as they arrive.
+            target: `node/NAME`, `pod/[NAMESPACE/]NAME`, `lb/[NAMESPACE/]SERVICE`,
+                `kube-proxy/NODE`, `dns/NODE` or `control-plane`; without NAMESPACE it is in this
+                session's. Of a link, the end at which packets are hit as they arrive.
             for_s: the target ends it after so many seconds; None: until cleared. Not for what is
                 over at once.
             params: of the kind, as `{"delay": "200ms"}`; what is left out has its default.
@@ -101,11 +105,12 @@ class Breaking(ABC):
     def _inject(self, wanted: FaultRequest) -> Fault:
         if wanted.fault_id is not None:
             check_id(wanted.fault_id)
-        target = parse_target(wanted.target)
+        target = parse_target(wanted.target, self.namespace)
+        peers = [parse_peer(peer, self.namespace) for peer in wanted.peers]
         at_once = wanted.until_s is not None and is_over_at_once(wanted.kind, target)
         for_s = None if at_once else wanted.for_s
-        check(wanted.kind, target, wanted.params, for_s, wanted.peers)
-        return self.lab.inject(wanted)
+        check(wanted.kind, target, wanted.params, for_s, peers)
+        return self.lab.inject(replace(wanted, target=str(target), peers=peers))
 
     def _nodes_of(self, target: str) -> list[str]:
         group, _, name = target.partition("/")

@@ -6,6 +6,7 @@ import contextlib
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import grpc
@@ -20,6 +21,10 @@ from emucluster.experiment.result import RunResult
 from emucluster.live.keeper.settings import ClusterRecord
 from emucluster.pytest_plugin.evidence import evidence
 from emucluster.pytest_plugin.experiments import placed
+
+
+FAULT_AT_MOST_S = 600.0
+"""A fault ends by itself after so long, should the tests be killed before they end it."""
 
 
 class NamespaceSession(Session):
@@ -67,7 +72,9 @@ class NamespaceSession(Session):
         return channel
 
     def _inject(self, wanted: FaultRequest) -> Fault:
-        """As Session's; cleared with the test."""
+        """As Session's; cleared with the test, and over after FAULT_AT_MOST_S in any case."""
+        if wanted.for_s is None and wanted.until_s is None:
+            wanted = replace(wanted, until_s=time.time() + FAULT_AT_MOST_S)
         fault = super()._inject(wanted)
         self.injected.append(fault)
         return fault

@@ -74,9 +74,9 @@ class FaultTarget:
         return f"{self.kind}/{self.namespace}/{self.name}"
 
 
-def parse_target(text: str) -> FaultTarget:
+def parse_target(text: str, namespace: str = "default") -> FaultTarget:
     """`node/NAME`, `pod/[NAMESPACE/]NAME`, `lb/[NAMESPACE/]SERVICE`, `kube-proxy/NODE`, `dns/NODE`
-    or `control-plane`.
+    or `control-plane`; `namespace` is of a pod or load balancer that names none.
 
     Raises UsageError that names what is allowed.
     """
@@ -98,15 +98,18 @@ def parse_target(text: str) -> FaultTarget:
                 f'target "{text}": nodes have no namespace; use {target_kind}/{rest[-1]}'
             )
         return FaultTarget(target_kind, "", rest[0])
-    namespace, name = rest if len(rest) == 2 else ("default", rest[0])
+    namespace, name = rest if len(rest) == 2 else (namespace, rest[0])
     return FaultTarget(target_kind, namespace, name)
 
 
-def parse_peer(text: str) -> str:
-    """The other end of a link in its shortest form: a target, or `outside`. Raises UsageError."""
+def parse_peer(text: str, namespace: str = "default") -> str:
+    """The other end of a link in its shortest form: a target, or `outside`. Raises UsageError.
+
+    `namespace` as of `parse_target`.
+    """
     if text == OUTSIDE:
         return text
-    peer = parse_target(text)
+    peer = parse_target(text, namespace)
     if peer.kind not in kinds.LINK_ENDS:
         raise UsageError(
             f'peer "{text}": must be node/NAME, pod/[NAMESPACE/]NAME, lb/[NAMESPACE/]SERVICE, '
