@@ -7,14 +7,19 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 
-async def hello(name: bytes, context: Any) -> bytes:
-    """Greet whoever calls, and say who does: POD and NODE come from the manifest's `env`."""
-    print(f"greeting {name.decode()} at {context.peer()}")
-    return f"hello {name.decode()}, this is {os.environ['POD']} on {os.environ['NODE']}".encode()
-
-
 async def serve(server: grpc.aio.Server) -> None:
-    """Called once in each pod, with a server that will listen on the container's port."""
+    """Called once in each pod, with a server that will listen on the container's port.
+
+    POD and NODE come from the manifest's `env`. They are read here: pods that share a process
+    (`--packing node`) have their environment while this runs, and no longer.
+    """
+    me = f"{os.environ['POD']} on {os.environ['NODE']}"
+
+    async def hello(name: bytes, context: Any) -> bytes:
+        """Greet whoever calls, and say who does."""
+        print(f"greeting {name.decode()} at {context.peer()}")
+        return f"hello {name.decode()}, this is {me}".encode()
+
     methods = {"Hello": grpc.unary_unary_rpc_method_handler(hello)}
     server.add_generic_rpc_handlers(
         (grpc.method_handlers_generic_handler("greeter.Greeter", methods),)
