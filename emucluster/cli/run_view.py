@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Protocol
+from typing import IO, Protocol
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -65,12 +66,27 @@ def view(quiet: bool) -> Iterator[View]:
         yield Lines()
 
 
+class Output(Console):
+    """Whoever reads it may leave, as `head` does: the run goes on, and its exit code tells."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        _to_nowhere(self.file)
+
+
+def _to_nowhere(file: IO[str]) -> None:
+    """What is written from now on, and what waits to be, is lost."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, file.fileno())
+    os.close(nowhere)
+
+
 class Quiet:
     """Nothing but what came of it."""
 
     def __init__(self) -> None:
         self.came_to: list[Outcome] = []
-        self._out = Console()
+        self._out = Output()
 
     def step(self, text: str) -> None:
         pass
@@ -117,7 +133,10 @@ class Lines(Quiet):
 
     def _line(self, text: str) -> None:
         elapsed_s = time.monotonic() - self._started_s
-        print(f"[{elapsed_s:6.1f}s] {printable(text)}", file=sys.stderr, flush=True)
+        try:
+            print(f"[{elapsed_s:6.1f}s] {printable(text)}", file=sys.stderr, flush=True)
+        except BrokenPipeError:
+            _to_nowhere(sys.stderr)
 
 
 class LiveView(Quiet):
@@ -125,7 +144,7 @@ class LiveView(Quiet):
 
     def __init__(self) -> None:
         super().__init__()
-        self._console = Console(stderr=True)
+        self._console = Output(stderr=True)
         self._live = Live(console=self._console, refresh_per_second=8, transient=True)
         self._step = ""
         self._started_s = time.monotonic()

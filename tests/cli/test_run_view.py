@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
+import pytest
+
 from emucluster.cli.run_view import held_out, words
 from emucluster.client.experiments.watching import Moment, fault_words
 from emucluster.experiment.plan import PlanEntry
@@ -49,3 +55,22 @@ def test_a_fault_of_a_link_is_told_with_its_peers() -> None:
         peers=("node/node-1",),
     )
     assert fault_words(entry) == "latency on node/node-2 from node/node-1"
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_reader_who_leaves_ends_no_run(stream: str) -> None:
+    """In a process of its own, since it is its streams that nobody reads any more."""
+    code = (
+        "from emucluster.cli.run_view import Lines, Output\n"
+        "lines, out = Lines(), Output()\n"
+        "for number in range(3):\n"
+        "    lines.step('x' * 100)\n"
+        "    out.print('y' * 100)\n"
+        "raise SystemExit(7)\n"
+    )
+    reading, writing = os.pipe()
+    os.close(reading)
+    streams: dict[str, int] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    done = subprocess.run([sys.executable, "-c", code], **(streams | {stream: writing}))
+    os.close(writing)
+    assert done.returncode == 7
