@@ -121,8 +121,8 @@ class Lines(Quiet):
         self._line(text)
 
     def moment(self, now: Moment) -> None:
-        """When something changed, and now and then."""
-        state = now.trial, now.phase, now.faults
+        """When something changed, a new belief among it, and now and then."""
+        state = now.trial, now.phase, now.faults, held_out(now.believed_out)
         if state == self._state and time.monotonic() < self._told_s + LINE_S:
             return
         self._state, self._told_s = state, time.monotonic()

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from emucluster.cli.run_view import held_out, words
+from emucluster.cli.run_view import Lines, held_out, words
 from emucluster.client.experiments.watching import Moment, fault_words
 from emucluster.experiment.plan import PlanEntry
 from emucluster.experiment.vocabulary import Phase
@@ -42,6 +42,25 @@ def test_what_it_means_to_be_out_depends_on_who_holds_it() -> None:
         "out of the LB: node-2, node-3",
     ]
     assert held_out({}) == []
+
+
+def test_a_log_tells_a_new_belief_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = Lines()
+    for believed in ({}, {}, {"node/node-2": frozenset({"lease"})}):
+        lines.moment(
+            Moment(
+                experiment="x",
+                trial=0,
+                trials=1,
+                phase="inject",
+                left_s=3.0,
+                run_left_s=9.0,
+                believed_out=believed,
+            )
+        )
+    first, second = capsys.readouterr().err.splitlines()
+    assert "believed dead: node-2" not in first
+    assert "believed dead: node-2" in second
 
 
 def test_a_fault_of_a_link_is_told_with_its_peers() -> None:
