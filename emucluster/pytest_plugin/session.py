@@ -22,7 +22,6 @@ from emucluster.live.keeper.settings import ClusterRecord
 from emucluster.pytest_plugin.evidence import evidence
 from emucluster.pytest_plugin.experiments import placed
 
-
 FAULT_AT_MOST_S = 600.0
 """A fault ends by itself after so long, should the tests be killed before they end it."""
 
