@@ -19,20 +19,27 @@ if TYPE_CHECKING:
     from emucluster.client.experiments.jobs import Job, Outcome
 
 
-def _where(command: Callable[..., int]) -> Callable[..., int]:
-    """What `run` and `replay` are told alike: in which cluster, and where the files go."""
-    for option in (
-        click.option("-q", "--quiet", is_flag=True, help="Only what came of it."),
-        click.option(
-            "--out",
-            type=click.Path(path_type=Path, file_okay=False),
-            metavar="DIR",
-            help="Where report and results go: new, empty, or an older run's, which is replaced; "
-            "of several files, each in DIR/NAME. [emucluster-runs/...]",
-        ),
-    ):
-        command = option(command)
-    return command
+_Decorator = Callable[[Callable[..., int]], Callable[..., int]]
+
+
+def _where(*, several: str = "") -> _Decorator:
+    """What `run` and `replay` are told alike: how much to show, and where the files go."""
+
+    def decorated(command: Callable[..., int]) -> Callable[..., int]:
+        for option in (
+            click.option("-q", "--quiet", is_flag=True, help="Only what came of it."),
+            click.option(
+                "--out",
+                type=click.Path(path_type=Path, file_okay=False),
+                metavar="DIR",
+                help="Where report and results go: new, empty, or an older run's, which is "
+                f"replaced{several}. [emucluster-runs/...]",
+            ),
+        ):
+            command = option(command)
+        return command
+
+    return decorated
 
 
 @click.command(cls=Answering)
@@ -40,7 +47,7 @@ def _where(command: Callable[..., int]) -> Callable[..., int]:
 @click.option("--seed", type=int, help="Of every random choice. [the file's]")
 @click.option("--trials", type=int, metavar="N", help="How often it is run. [the file's]")
 @click.option("--speed", type=float, metavar="X", help="Of the cluster. [the file's]")
-@_where
+@_where(several="; of several files, each in DIR/NAME")
 def run(
     files: tuple[str, ...],
     seed: int | None,
@@ -75,7 +82,7 @@ def run(
 
 @click.command(cls=Answering)
 @click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
-@_where
+@_where()
 def replay(directory: Path, out: Path | None, quiet: bool) -> int:
     """Run the experiment of DIR, where `run` wrote, again: same seed, same plan.
 
