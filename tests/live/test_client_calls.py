@@ -105,6 +105,7 @@ def test_a_service_without_pods_refuses_and_the_error_says_that_nothing_ran(
 
 
 def test_apply_tells_what_it_did_and_scale_and_delete_wait(cluster: emu.Cluster) -> None:
+    cluster.apply(WEB)  # others have the cluster before
     assert {applied.outcome for applied in cluster.apply(WEB)} == {"unchanged"}
     cluster.scale("deployment/web", 4)
     cluster.wait_ready()
