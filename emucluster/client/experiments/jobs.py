@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from emucluster.client.experiments.environment import local_cores
 from emucluster.client.experiments.fitting import options
 from emucluster.client.experiments.foreseen import check_foreseen
+from emucluster.client.experiments.service_configs import check_service_configs
 from emucluster.client.experiments.source import Source
 from emucluster.core.errors import UsageError
 from emucluster.core.objects.codec import to_tree
@@ -101,6 +102,7 @@ def check(source: Source, *, own_cluster: bool) -> None:
     refused = refusals(source.experiment, cores=local_cores())
     if refused:
         raise UsageError(f"{source.label}: {refused[0]}")
+    check_service_configs(source.label, source.experiment)
     if own_cluster:
         check_foreseen(source.label, source.experiment, source.objects)
 

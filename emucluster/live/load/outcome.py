@@ -45,6 +45,9 @@ _NOTHING_SENT = (
     "errors resolving",  # grpc/src/core/resolver
     "empty address list",
 )
+NO_CHANNEL = "Failed to create channel to "
+"""A call on a channel that gRPC would not make (grpc/src/core/lib/surface: the lame channel), for a
+service config that it refuses: no attempt of it was made."""
 _NOT_EXECUTED = ("error injected by the echo pod", "error injected by the fault ")
 """Words of a call that the pod failed without executing it: an echo pod that was told to misbehave
 begins with the former, and `live.pods.answer_faults` with the latter (gray, error-rate)."""
@@ -70,6 +73,8 @@ def outcome(
         return Outcome.OK
     if replies:
         return Outcome.UNKNOWN
+    if detail.startswith(NO_CHANNEL) and not connected:
+        return Outcome.FAILED
     if detail.startswith(_NOT_EXECUTED) and not retrying:
         return Outcome.FAILED
     if status in _CLIENT_GAVE_UP:

@@ -49,6 +49,12 @@ def test_a_stream_that_broke_after_a_reply_has_run() -> None:
     assert outcome("UNIMPLEMENTED", "", connected=True, replies=1) is Outcome.UNKNOWN
 
 
+def test_a_call_whose_channel_could_not_be_made_never_left_its_client() -> None:
+    detail = "Failed to create channel to 'ipv4:127.36.2.2:80':errors validating service config"
+    ended = outcome("INVALID_ARGUMENT", detail, connected=False, retrying=True)
+    assert ended is Outcome.FAILED
+
+
 def test_the_last_attempt_proves_nothing_about_those_before() -> None:
     for status, detail in (
         ("UNAVAILABLE", REFUSED),
