@@ -54,6 +54,11 @@ def read(text: str, *, source: str) -> Experiment:
     Raises SpecError: not YAML, more than one document, unknown fields, wrong types, values that are
     not allowed, names that are not there. Files that it refers to are not looked at.
     """
+    return read_with_stated(text, source=source)[0]
+
+
+def read_with_stated(text: str, *, source: str) -> tuple[Experiment, frozenset[str]]:
+    """The experiment, and the fields of its `cluster` that the text states. As `read`."""
     if len(text) > BYTES_MAX:
         raise SpecError(source, "", f"larger than {BYTES_MAX // 1024 // 1024} MiB")
     try:
@@ -64,7 +69,13 @@ def read(text: str, *, source: str) -> Experiment:
         tree = TreeBuilder(source).build(found[0])
     except BadRequest as error:
         raise SpecError("", "", error.message) from None
-    return _checked(tree, source, found[0])
+    return _checked(tree, source, found[0]), stated(tree)
+
+
+def stated(tree: object) -> frozenset[str]:
+    """The fields of `cluster` that a tree states; what it leaves to defaults is nobody's wish."""
+    cluster = tree.get("cluster") if isinstance(tree, dict) else None
+    return frozenset(cluster) if isinstance(cluster, dict) else frozenset()
 
 
 def from_tree(tree: object, *, source: str = "experiment") -> Experiment:

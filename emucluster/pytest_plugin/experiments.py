@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from emucluster.client.experiments.experiment import Experiment
-from emucluster.client.experiments.source import Source
+from emucluster.client.experiments.fitting import filled
 from emucluster.client.lab import Status
 from emucluster.core.objects import Object
 from emucluster.core.objects import replace as changed
 from emucluster.core.objects.registry import resource_of
 from emucluster.core.printable import printable
 from emucluster.experiment.hypothesis_spec import EndpointsMatch
-from emucluster.experiment.spec import ClientGroup, Cluster, Fault, Selector
+from emucluster.experiment.spec import ClientGroup, Fault, Selector
 from emucluster.experiment.targets import selector
 
 if TYPE_CHECKING:
@@ -27,33 +28,20 @@ DEFAULT = "default"
 def placed(experiment: Experiment, namespace: str, status: Status) -> Experiment:
     """The experiment with `namespace` wherever it has `default`, in the cluster that runs.
 
-    One that says nothing of its cluster takes this one; otherwise it is refused when run, unless
-    it wants the same.
+    Whatever it does not state of its cluster is this one's; where it states anything else, it is
+    refused when run.
     """
     source = experiment.source
     spec = source.experiment
     moved = replace(
         spec,
-        cluster=_of(status) if spec.cluster == Cluster() else spec.cluster,
+        cluster=filled(spec.cluster, source.stated, status),
         workload=[_group(group, namespace) for group in spec.workload],
         faults=[_fault(fault, namespace) for fault in spec.faults],
         hypotheses=[_hypothesis(each, namespace) for each in spec.hypotheses],
     )
     objects = tuple(_object(obj, namespace) for obj in source.objects)
-    return Experiment.of(Source(moved, source.text, source.label, source.directory, objects))
-
-
-def _of(status: Status) -> Cluster:
-    nodes = [machine for machine in status.machines if machine.kind == "node"]
-    return replace(
-        Cluster(),
-        nodes=len(nodes),
-        zones=sorted({node.zone for node in nodes}),
-        cloud=status.cloud,
-        packing=status.packing,
-        speed=status.speed,
-        outside=dict(status.outside),
-    )
+    return Experiment.of(dataclasses.replace(source, experiment=moved, objects=objects))
 
 
 def _object(obj: Object, namespace: str) -> Object:

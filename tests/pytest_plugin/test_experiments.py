@@ -81,4 +81,5 @@ def test_an_experiment_takes_the_cluster_that_runs_unless_it_names_one() -> None
     cluster = place().spec.cluster
     assert (cluster.nodes, cluster.zones, cluster.cloud) == (2, ["zone-a", "zone-b"], "gcp")
     assert (cluster.packing, cluster.speed) == ("node", 20.0)
-    assert place(cluster={"nodes": 5}).spec.cluster.nodes == 5
+    named = place(cluster={"nodes": 5}).spec.cluster
+    assert (named.nodes, named.cloud) == (5, "gcp")

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from emucluster.client.lab import Status
+from collections.abc import Collection, Iterator, Sequence
+
+from msgspec.structs import replace
+
+from emucluster.client.lab import Machine, Status
 from emucluster.client.options import StartOptions
 from emucluster.core.errors import UsageError
 from emucluster.experiment.spec import Cluster
@@ -27,29 +31,58 @@ def options(cluster: Cluster, *, name: str | None = None) -> StartOptions:
     )
 
 
-def check_fit(label: str, cluster: Cluster, status: Status) -> None:
-    """Raise UsageError naming the first field in which a running cluster differs.
+def fitted(label: str, cluster: Cluster, stated: Collection[str], status: Status) -> Cluster:
+    """The cluster that runs, in the words of an experiment that states these fields of its own.
 
-    `name`, `pods`, `standIn`, `kubeProxyMode`, `fsync`, `rayAddress` and `bind` are not compared:
-    the running one has its own.
+    Raises UsageError naming every stated field in which the running cluster differs. `name`,
+    `pods`, `standIn`, `kubeProxyMode`, `fsync`, `rayAddress` and `bind` are not compared: the
+    running one has its own.
     """
-    nodes = [machine for machine in status.machines if machine.kind == "node"]
-    wanted_zones = options(cluster).zone_names[: cluster.nodes]
-    for field, wanted, found in (
-        ("nodes", cluster.nodes, len(nodes)),
-        ("zones", ", ".join(wanted_zones), ", ".join(sorted({n.zone for n in nodes}))),
-        ("cloud", cluster.cloud, status.cloud),
-        ("packing", cluster.packing, status.packing),
-        ("speed", f"{cluster.speed:g}", f"{status.speed:g}"),
+    found = filled(cluster, stated, status)
+    wrong = list(_differences(found, stated, status))
+    if wrong:
+        raise UsageError(
+            f'{label}: cluster "{status.name}" is not the one that the experiment wants: '
+            f"{'; '.join(wrong)}; run it without --cluster, or change one of them"
+        )
+    return found
+
+
+def filled(cluster: Cluster, stated: Collection[str], status: Status) -> Cluster:
+    """The cluster with what the running one has, wherever it states nothing."""
+    nodes = _nodes(status)
+    has = {
+        "nodes": len(nodes),
+        "zones": _zones(nodes),
+        "cloud": status.cloud,
+        "packing": status.packing,
+        "speed": status.speed,
+        "outside": dict(status.outside),
+    }
+    return replace(cluster, **{name: v for name, v in has.items() if name not in stated})
+
+
+def _differences(wanted: Cluster, stated: Collection[str], status: Status) -> Iterator[str]:
+    nodes = _nodes(status)
+    zones = options(wanted).zone_names[: wanted.nodes]
+    for field, asked, found in (
+        ("nodes", f"{wanted.nodes}", f"{len(nodes)}"),
+        ("zones", ", ".join(zones), ", ".join(_zones(nodes))),
+        ("cloud", wanted.cloud, status.cloud),
+        ("packing", wanted.packing, status.packing),
+        ("speed", f"{wanted.speed:g}", f"{status.speed:g}"),
     ):
-        if wanted != found:
-            raise UsageError(
-                f"{label}: cluster.{field}: the experiment wants {wanted}, and cluster "
-                f'"{status.name}" has {found}; run it without --cluster, or change one of them'
-            )
-    for name, address in cluster.outside.items():
-        if status.outside.get(name) != address:
-            raise UsageError(
-                f"{label}: cluster.outside.{name}: the experiment wants {address}, and cluster "
-                f'"{status.name}" has {status.outside.get(name, "none")}'
-            )
+        if field in stated and asked != found:
+            yield f"cluster.{field}: wants {asked}, has {found}"
+    for name, address in wanted.outside.items():
+        found = status.outside.get(name, "none")
+        if address != found:
+            yield f"cluster.outside.{name}: wants {address}, has {found}"
+
+
+def _nodes(status: Status) -> list[Machine]:
+    return [machine for machine in status.machines if machine.kind == "node"]
+
+
+def _zones(nodes: Sequence[Machine]) -> list[str]:
+    return sorted({node.zone for node in nodes})

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from dataclasses import replace as changed
 from pathlib import Path
 
 from msgspec.structs import replace
 
 from emucluster.client.experiments.environment import local_cores
-from emucluster.client.experiments.fitting import options
+from emucluster.client.experiments.fitting import fitted, options
 from emucluster.client.experiments.foreseen import check_foreseen
 from emucluster.client.experiments.service_configs import check_service_configs
 from emucluster.client.experiments.source import Source
+from emucluster.client.lab import Status
 from emucluster.core.errors import UsageError
 from emucluster.core.objects.codec import to_tree
 from emucluster.experiment.bounds import WHOLE_MAX
@@ -69,12 +71,12 @@ class ReplayDiffers(UsageError):
 
 def overridden(source: Source, overrides: Overrides) -> Source:
     """The experiment as it will be run: manifests are in it, not beside it. Raises UsageError."""
-    experiment = source.experiment
+    experiment, stated = source.experiment, source.stated
     cluster = experiment.cluster
     if overrides.speed is not None:
         if not 1 <= overrides.speed <= 1000:
             raise UsageError(f"--speed: must be from 1 to 1000, got {overrides.speed:g}")
-        cluster = replace(cluster, speed=overrides.speed)
+        cluster, stated = replace(cluster, speed=overrides.speed), stated | {"speed"}
     if overrides.trials is not None and not 1 <= overrides.trials <= 10_000:
         raise UsageError(f"--trials: must be from 1 to 10000, got {overrides.trials}")
     if overrides.seed is not None and abs(overrides.seed) > WHOLE_MAX:
@@ -86,7 +88,7 @@ def overridden(source: Source, overrides: Overrides) -> Source:
         seed=experiment.seed if overrides.seed is None else overrides.seed,
         trials=overrides.trials or experiment.trials,
     )
-    return Source(experiment, source.text, source.label, source.directory, source.objects)
+    return changed(source, experiment=experiment, stated=stated)
 
 
 def check(source: Source, *, own_cluster: bool) -> None:
@@ -99,12 +101,27 @@ def check(source: Source, *, own_cluster: bool) -> None:
         options(source.experiment.cluster)
     except UsageError as error:
         raise UsageError(f"{source.label}: cluster.{error}") from None
-    refused = refusals(source.experiment, cores=local_cores())
-    if refused:
-        raise UsageError(f"{source.label}: {refused[0]}")
+    if own_cluster or not source.experiment.scaled or "speed" in source.stated:
+        check_rig(source)
     check_service_configs(source.label, source.experiment)
     if own_cluster:
         check_foreseen(source.label, source.experiment, source.objects)
+
+
+def check_rig(source: Source) -> None:
+    """Raise UsageError for what would measure the rig, or not fit into it."""
+    refused = refusals(source.experiment, cores=local_cores())
+    if refused:
+        raise UsageError(f"{source.label}: {refused[0]}")
+
+
+def in_cluster(job: Job, status: Status) -> Job:
+    """The job as it will be run in this cluster. Raises UsageError for one that it does not fit."""
+    source = job.source
+    cluster = fitted(source.label, source.experiment.cluster, source.stated, status)
+    here = changed(source, experiment=replace(source.experiment, cluster=cluster))
+    check_rig(here)
+    return changed(job, source=here)
 
 
 def check_replay(job: Job, number: int, plan: Plan, topology: Topology) -> None:

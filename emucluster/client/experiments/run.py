@@ -6,9 +6,8 @@ from collections.abc import Generator, Sequence
 from pathlib import Path
 
 from emucluster.client.cluster import Session, connect
-from emucluster.client.experiments.fitting import check_fit
 from emucluster.client.experiments.interrupts import Interrupts, held_off
-from emucluster.client.experiments.jobs import Job, Outcome
+from emucluster.client.experiments.jobs import Job, Outcome, in_cluster
 from emucluster.client.experiments.place import own_cluster
 from emucluster.client.experiments.run_lock import run_lock
 from emucluster.client.experiments.series import Series
@@ -41,9 +40,7 @@ def run(
         if cluster is not None:
             with connect(cluster) as session, run_lock(session.record, _names(jobs)) as lock:
                 status = session.status()
-                for job in jobs:
-                    check_fit(job.source.label, job.source.experiment.cluster, status)
-                for job in jobs:
+                for job in [in_cluster(job, status) for job in jobs]:
                     yield _run_one(session, job, watcher, guarded=lock)
             return
         for spec, alike in by_cluster(jobs):

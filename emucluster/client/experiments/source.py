@@ -14,8 +14,15 @@ import yaml
 from emucluster.client import manifests
 from emucluster.core.errors import BadRequest, UsageError
 from emucluster.core.objects import Object
-from emucluster.experiment.reading import BYTES_MAX, SpecError, from_tree, read, to_tree
-from emucluster.experiment.spec import Experiment
+from emucluster.experiment.reading import (
+    BYTES_MAX,
+    SpecError,
+    from_tree,
+    read_with_stated,
+    stated,
+    to_tree,
+)
+from emucluster.experiment.spec import Cluster, Experiment
 
 SHIPPED = Path(__file__).parent / "shipped"
 """The experiments of `examples/experiments`, which an installed package has here."""
@@ -32,6 +39,8 @@ class Source:
         label: how people call it: the path or name that was given.
         directory: where relative paths of manifests begin.
         objects: of all its manifests.
+        stated: the fields of its `cluster` that somebody has given; a running cluster must have
+            these, and only these.
     """
 
     experiment: Experiment
@@ -39,6 +48,7 @@ class Source:
     label: str
     directory: Path
     objects: tuple[Object, ...] = field(repr=False)
+    stated: frozenset[str] = frozenset()
 
 
 def open_source(name: str | Path) -> Source:
@@ -53,17 +63,19 @@ def open_source(name: str | Path) -> Source:
 
 def parse(text: str, *, label: str, directory: Path) -> Source:
     """The experiment that YAML text describes. Raises UsageError."""
-    experiment = read(text, source=label)
+    experiment, given = read_with_stated(text, source=label)
     objects = _objects(experiment, label, directory)
-    return Source(experiment, text, label, directory, objects)
+    return Source(experiment, text, label, directory, objects, given)
 
 
 def from_fields(fields: Mapping[str, Any], *, directory: Path | None = None) -> Source:
     """The experiment that a program describes, with the file's words. Raises UsageError."""
-    experiment = from_tree(_plain(dict(fields)), source="experiment")
+    tree = _plain(dict(fields))
+    experiment = from_tree(tree, source="experiment")
     where = directory or Path.cwd()
     text = yaml.safe_dump(to_tree(experiment), sort_keys=False, allow_unicode=True)
-    return Source(experiment, text, experiment.name, where, _objects(experiment, "", where))
+    objects = _objects(experiment, "", where)
+    return Source(experiment, text, experiment.name, where, objects, stated(tree))
 
 
 def find(name: str | Path) -> Path:
@@ -112,6 +124,12 @@ def _objects(experiment: Experiment, label: str, directory: Path) -> tuple[Objec
 
 def _plain(value: Any) -> Any:
     """Dicts, lists and scalars, whatever typed parts a program put in."""
+    if isinstance(value, Cluster):
+        value = {
+            f.encode_name: getattr(value, f.name)
+            for f in msgspec.structs.fields(value)
+            if getattr(value, f.name) != getattr(Cluster(), f.name)
+        }
     if isinstance(value, msgspec.Struct):
         return msgspec.to_builtins(value, enc_hook=float)
     if isinstance(value, Mapping):
