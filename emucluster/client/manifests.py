@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TextIO, cast
 
 from emucluster.core.errors import UsageError
 from emucluster.core.objects import (
@@ -65,7 +67,7 @@ def load_files(names: Iterable[str]) -> list[Object]:
         if name == "-":
             objects += _objects(_parse(_stdin(), "STDIN", Path.cwd()))
         else:
-            objects += [obj for path in paths(name) for obj in _objects(read(path))]
+            objects += [obj for path in paths(name) for obj in _objects(read(path, waits=True))]
     if not objects:
         raise UsageError("no objects passed to apply")
     return objects
@@ -94,15 +96,37 @@ def paths(name: str | Path) -> list[Path]:
     return [path]
 
 
-def read(path: Path) -> Manifest:
-    """One file. Raises UsageError if it cannot be read as text."""
+def read(path: Path, *, waits: bool = False) -> Manifest:
+    """One file. Raises UsageError if it cannot be read as text, or is larger than any manifest.
+
+    Args:
+        waits: takes pipes too, as a shell's `<(...)` is one; else only regular files.
+    """
     try:
-        text = path.read_text(encoding="utf-8")
+        with _opened(path, waits=waits) as file:
+            if os.fstat(file.fileno()).st_size > manifest.MAX_BYTES:
+                raise _too_large(path)
+            text = file.read(manifest.MAX_BYTES + 1)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise UsageError(f"{path}: not a text file") from None
+    if len(text) > manifest.MAX_BYTES:
+        raise _too_large(path)
     return _parse(text, str(path), path.resolve().parent)
+
+
+def _opened(path: Path, *, waits: bool) -> TextIO:
+    """Nobody is waited for at the other end of a pipe, unless `waits`."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | (0 if waits else os.O_NONBLOCK))
+    if not waits and not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise UsageError(f"{path}: not a regular file")
+    return os.fdopen(descriptor, encoding="utf-8")
+
+
+def _too_large(path: Path) -> UsageError:
+    return UsageError(f"{path}: larger than {manifest.MAX_BYTES >> 20} MiB")
 
 
 def _parse(text: str, source: str, directory: Path) -> Manifest:

@@ -85,6 +85,8 @@ def find(name: str | Path) -> Path:
         return path
     if path.is_dir():
         raise UsageError(f"{name}: is a directory; an experiment is a file")
+    if path.exists():
+        raise UsageError(f"{name}: not a regular file")
     inside = SHIPPED / f"{str(name).removesuffix(_SUFFIX)}{_SUFFIX}"
     if path.parent == Path() and inside.is_file():
         return inside
