@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct, field
 
 from emucluster.core.faults import kinds
-from emucluster.core.faults.kind import EXCLUSIVE, FaultKind
+from emucluster.core.faults.kind import FaultKind
 from emucluster.experiment.blast_radius import check_limits
 from emucluster.experiment.bounds import ENTRIES_MAX
 from emucluster.experiment.plan_error import PlanError
@@ -247,7 +247,7 @@ def _check_exclusive(entries: list[PlanEntry], phases: tuple[PlannedPhase, ...])
     inject = phases[1]
     seen: dict[str, list[tuple[float, float, PlanEntry]]] = {}
     for entry in entries:
-        if entry.concrete.layer not in EXCLUSIVE:
+        if not entry.concrete.is_exclusive:
             continue
         start_s = inject.start_s if entry.at_s is None else entry.at_s
         end_s = inject.end_s if entry.end_s is None else entry.end_s

@@ -252,6 +252,15 @@ def test_one_machine_cannot_have_two_faults_that_exclude_each_other() -> None:
         entries(off, one("freeze", "node/node-1", at="3s"))
 
 
+@pytest.mark.parametrize("other", ["power-off", "freeze", "node-removal"])
+def test_a_node_that_is_removed_is_off_and_can_have_no_such_fault_meanwhile(other: str) -> None:
+    removal = one("node-removal", "node/node-1", name="removal", **{"for": "4s"})
+    entries(removal, one(other, "node/node-1", at="4s"))
+    entries(removal, one("drain", "node/node-1", at="1s"))
+    with pytest.raises(PlanError, match=f'would have {other} while it has node-removal of "rem'):
+        entries(removal, one(other, "node/node-1", at="3s"))
+
+
 # --- the digest ----------------------------------------------------------------------------------
 
 RANDOM = (

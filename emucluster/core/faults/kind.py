@@ -132,6 +132,7 @@ class FaultKind:
         counts: towards the blast radius of nodes or of pods.
         kills: the target's process does not survive it, with what that process knew.
         once: it is done and over; nothing stays in force, whatever it did.
+        uses: the layer in which an operation puts a fault of its own on its target.
         seen_by: who, other than the target, can tell that it is in force.
     """
 
@@ -144,10 +145,16 @@ class FaultKind:
     counts: Literal["node", "pod", ""] = ""
     kills: bool = False
     once: bool = False
+    uses: Layer | None = None
 
     @property
     def is_operation(self) -> bool:
         return self.layer == "operation"
+
+    @property
+    def is_exclusive(self) -> bool:
+        """Whether its target can have no other such fault meanwhile."""
+        return (self.uses or self.layer) in EXCLUSIVE
 
     @property
     def ends_early(self) -> bool:

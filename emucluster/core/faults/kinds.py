@@ -279,6 +279,7 @@ _OPERATIONS = (
         "as cluster-autoscaler: tainted, its machine off, its Node object deleted",
         _IN_API,
         counts="node",
+        uses="machine",
     ),
     _kind(
         "wrong-selector",
