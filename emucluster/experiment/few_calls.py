@@ -1,4 +1,4 @@
-"""Hypotheses that so few calls will come for that they can hardly be decided: told beforehand."""
+"""What can hardly be decided, for nothing is asked or too few calls will come: told beforehand."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ def warnings(experiment: Experiment) -> list[str]:
 
 
 def _warnings(experiment: Experiment) -> Iterator[str]:
+    if not experiment.hypotheses:
+        yield "hypotheses: nothing is asked; the run measures, and its verdict will be unknown"
     for index, about in enumerate(experiment.hypotheses):
         needed = _needed(about)
         if needed is None:

@@ -10,12 +10,15 @@ import msgspec
 from emucluster.core.faults import kinds
 from emucluster.core.faults.kind import FaultKind
 from emucluster.experiment.bounds import STRETCHES_MAX
-from emucluster.experiment.hypothesis_spec import LostCalls, NoFaultLeft
+from emucluster.experiment.hypothesis_spec import EndpointsMatch, LostCalls, NoFaultLeft
 from emucluster.experiment.problem import Problem
 from emucluster.experiment.spec import Experiment, Fault, Limit, Selector
 from emucluster.experiment.targets import ends, selector
+from emucluster.experiment.topology import Topology
 from emucluster.experiment.workload_rules import problems_of_workload
 
+TOLD_MAX = 10
+"""So many names of what there is are told."""
 _PERCENT = re.compile(r"\d+(\.\d+)?%")
 
 
@@ -179,6 +182,27 @@ def _of_hypotheses(experiment: Experiment, faults: list[str]) -> Iterator[Proble
             yield from _of_every(experiment, every_s, f"{path}.every")
         if isinstance(asked, LostCalls) and asked.at_most is None and asked.at_least is None:
             yield Problem(path, "needs atMost, atLeast or both")
+        if (
+            isinstance(asked, LostCalls)
+            and asked.at_most is not None
+            and asked.at_least is not None
+            and asked.at_least > asked.at_most
+        ):
+            yield Problem(f"{path}.atLeast", f"must not be above atMost, {asked.at_most}")
+
+
+def unknown_service(experiment: Experiment, topology: Topology) -> Problem | None:
+    """The first question about the endpoints of a Service that a cluster does not have."""
+    known = [f"{service.namespace}/{service.name}" for service in topology.services]
+    for index, asked in enumerate(experiment.hypotheses):
+        if not isinstance(asked, EndpointsMatch) or asked.service_name in ("", *known):
+            continue
+        there = ", ".join(sorted(known)[:TOLD_MAX]) + (" ..." if len(known) > TOLD_MAX else "")
+        return Problem(
+            f"hypotheses[{index}].service",
+            f"there is no Service {asked.service_name}; there are: {there or 'none'}",
+        )
+    return None
 
 
 def _of_every(experiment: Experiment, every_s: float, path: str) -> Iterator[Problem]:

@@ -70,8 +70,10 @@ def _target(target: str | Selector, namespace: str) -> Selector:
 
 
 def _hypothesis(hypothesis: Hypothesis, namespace: str) -> Hypothesis:
-    if isinstance(hypothesis, EndpointsMatch) and hypothesis.service.startswith(f"{DEFAULT}/"):
-        name = hypothesis.service.removeprefix(f"{DEFAULT}/")
+    if not isinstance(hypothesis, EndpointsMatch):
+        return hypothesis
+    in_namespace, _, name = hypothesis.service_name.partition("/")
+    if in_namespace == DEFAULT:
         return replace(hypothesis, service=f"{namespace}/{name}")
     return hypothesis
 

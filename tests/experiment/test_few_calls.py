@@ -28,6 +28,12 @@ def test_a_share_wants_so_many_calls_that_one_may_be_lost() -> None:
     assert warned({**AVAILABLE, "minCalls": 50}, rare) == []
 
 
+def test_that_nothing_is_asked_is_told() -> None:
+    assert warnings(experiment()) == [
+        "hypotheses: nothing is asked; the run measures, and its verdict will be unknown"
+    ]
+
+
 def test_scaled_phases_hold_fewer_calls() -> None:
     often = {"kind": "poisson", "rate": 10}
     assert warned(AVAILABLE, often, scaled=True, cluster={"speed": 10}) == [

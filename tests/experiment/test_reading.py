@@ -164,6 +164,11 @@ def test_what_was_read_can_be_written_and_read_again() -> None:
             "must be one of baseline, inject, recover, verify; got 'warmup'",
         ),
         ("hypotheses: [{kind: lost-calls}]", "hypotheses[0]", "needs atMost, atLeast or both"),
+        (
+            "hypotheses: [{kind: lost-calls, atMost: 1, atLeast: 5}]",
+            "hypotheses[0].atLeast",
+            "must not be above atMost, 1",
+        ),
         ("limits: {nodes: half}", "limits.nodes", "must be a number of them"),
         ("trials: 0", "trials", "must be a whole number >= 1; got 0"),
     ],

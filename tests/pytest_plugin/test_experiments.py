@@ -46,13 +46,14 @@ def test_default_is_the_tests_namespace_and_others_are_themselves() -> None:
         hypotheses=[
             {"kind": "endpoints-match", "service": "default/web", "within": "1s"},
             {"kind": "endpoints-match", "service": "other/web", "within": "1s"},
+            {"kind": "endpoints-match", "service": "web", "within": "1s"},
             {"kind": "endpoints-match", "within": "1s"},
         ],
     )
     assert [obj.metadata.namespace for obj in found.source.objects] == ["test-x-1", "other"]
     assert [group.namespace for group in found.spec.workload] == ["test-x-1", "other"]
     services = [each.service for each in found.spec.hypotheses]  # type: ignore[union-attr]
-    assert services == ["test-x-1/web", "other/web", ""]
+    assert services == ["test-x-1/web", "other/web", "test-x-1/web", ""]
 
 
 def test_targets_of_faults_move_too_and_ends_of_links_with_them() -> None:

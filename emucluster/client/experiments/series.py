@@ -30,6 +30,7 @@ from emucluster.experiment.plan import Plan, expand, trial_seed
 from emucluster.experiment.plan_error import PlanError
 from emucluster.experiment.result import Trial
 from emucluster.experiment.rig import Environment, refusals
+from emucluster.experiment.rules import unknown_service
 from emucluster.experiment.topology import Topology
 from emucluster.live.clock import wall_s
 from emucluster.report import Recording
@@ -170,6 +171,7 @@ class Series:
             self._keep(self._unbegun(plan, topology, number, reason))
             return self._session.gone
         check_replay(self._job, number, plan, topology)
+        self._check_questions(topology)
         setting = Setting(
             session=self._session,
             experiment=self._experiment,
@@ -248,6 +250,11 @@ class Series:
             return expand(self._experiment, topology, seed)
         except PlanError as error:
             raise UsageError(f"{self._job.source.label}: {error}") from None
+
+    def _check_questions(self, topology: Topology) -> None:
+        problem = unknown_service(self._experiment, topology)
+        if problem is not None:
+            raise UsageError(f"{self._job.source.label}: {problem.path}: {problem.text}")
 
     def _refuse(self, noise_floor_s: float | None) -> None:
         cores = self._environment.cores

@@ -22,7 +22,11 @@ from emucluster.report.files import JOURNAL, WORK
 from tests.experiment.build import history, steady
 from tests.experiment.test_result import half_lost
 
-TEXT = "name: {name}\nworkload: [{{name: users, target: '192.0.2.1:80'}}]\n"
+TEXT = """
+name: {name}
+workload: [{{name: users, target: '192.0.2.1:80'}}]
+hypotheses: [{{kind: no-fault-left}}]
+"""
 
 
 class Series:

@@ -81,8 +81,10 @@ def trial(monkeypatch: pytest.MonkeyPatch) -> type[Trial]:
     return Each
 
 
-def carried_out(session: Session, directory: Path) -> tuple[RunResult | None, BaseException | None]:
-    source = parse(TEXT, label="x.yaml", directory=directory)
+def carried_out(
+    session: Session, directory: Path, text: str = TEXT
+) -> tuple[RunResult | None, BaseException | None]:
+    source = parse(text, label="x.yaml", directory=directory)
     found = Series(session, Job(source, None), Unwatched(), guarded=None)  # type: ignore[arg-type]
     raised: BaseException | None = None
     try:
@@ -97,6 +99,23 @@ def reasons(result: RunResult | None) -> list[str]:
     assert result is not None
     assert result.overall == "invalid"
     return [trial.invalid_reasons[0] for trial in result.trials]
+
+
+def test_a_question_about_a_service_that_is_not_there_is_refused_before_load_begins(
+    trial: type[Trial], tmp_path: Path
+) -> None:
+    def comes_to(number: int) -> str:
+        raise AssertionError("a trial has begun")
+
+    trial.comes_to = comes_to
+    asked = "hypotheses: [{kind: endpoints-match, service: nope, within: 1s}]"
+    result, raised = carried_out(Session(tmp_path), tmp_path, TEXT + asked)
+
+    assert result is None
+    assert isinstance(raised, UsageError)
+    assert str(raised) == (
+        "x.yaml: hypotheses[0].service: there is no Service default/nope; there are: none"
+    )
 
 
 def test_a_trial_that_broke_off_is_kept_with_those_before_and_ends_the_series(
