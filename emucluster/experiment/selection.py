@@ -221,10 +221,19 @@ def _link(
             for hit in _hits(fault, kind, [one], _others([one], topology), direction)
         ]
     there = _others(here, topology) if far is None else _machines(fault, far, topology, rng)
+    if far is not None and _takes_all(far):
+        there = [name for name in there if name not in here] or there
+    elif _takes_all(near):
+        here = [name for name in here if name not in there] or here
     both = set(here) & set(there)
     if both:
         raise PlanError(fault, f"{', '.join(in_order(both))} is at both ends of the link")
     return _hits(fault, kind, here, there, direction)
+
+
+def _takes_all(end: Selector) -> bool:
+    """Whether an end names nobody: all are the others then, where the other end is among them."""
+    return not end.name and end.select in ("", "all")
 
 
 def _hits(

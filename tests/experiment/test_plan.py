@@ -161,6 +161,25 @@ def test_without_the_other_end_it_is_everything_else() -> None:
     assert set(found) == {"node/node-1", "node/node-3", *rest} - {"outside"}
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_an_end_that_takes_all_is_the_others_where_the_other_end_is_among_them(
+    turned: bool,
+) -> None:
+    single, every = "node/node-2", {"kind": "node", "select": "all"}
+    ends = (every, single) if turned else (single, every)
+    assert link("partition", *ends, direction="from" if turned else "to") == {
+        f"node/node-{number}": (single,) for number in (1, 3, 4)
+    }
+
+
+@pytest.mark.parametrize(
+    "to", ["zone/zone-a", {"kind": "node", "zone": "zone-a", "name": "node-1"}]
+)
+def test_an_end_that_is_named_is_not_left_out(to: Any) -> None:
+    with pytest.raises(PlanError, match="node/node-1 is at both ends"):
+        link("partition", "node/node-1", to)
+
+
 def test_isolated_ones_do_not_reach_each_other_either() -> None:
     found = entries(
         one(
