@@ -19,7 +19,9 @@ ZONES_MAX = 26
 PODS_PER_NODE_EXPECTED = 2
 """For the estimate of memory, where `pods` does not say."""
 
-_ADDRESS = re.compile(r"(\d{1,3}(\.\d{1,3}){3}|[A-Za-z0-9]([-.A-Za-z0-9]*[A-Za-z0-9])?):(\d{1,5})")
+_ADDRESS = re.compile(
+    r"(\d{1,3}(\.\d{1,3}){3}|[A-Za-z0-9]([-.A-Za-z0-9]*[A-Za-z0-9])?):(\d{1,5})", re.ASCII
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,9 +6,11 @@ import re
 from typing import Any
 
 _UNITS_S = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-_PART = re.compile(r"(\d+(?:\.\d+)?)(us|ms|s|m|h)")
-_PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%")
-_QUANTILE = re.compile(r"p(\d+(?:\.\d+)?)")
+_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(us|ms|s|m|h)")
+_PERCENT = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*%")
+_QUANTILE = re.compile(r"p([0-9]+(?:\.[0-9]+)?)")
+PERCENT_PATTERN = r"^0*(100(\.0+)?|[0-9]{1,2}(\.[0-9]+)?)\s*%$"
+"""From 0 to 100 %, for a JSON Schema."""
 
 SECONDS_MAX = 86_400.0
 """A day: whoever waits longer has mistyped, and timers of the platform end not far above."""
@@ -104,17 +106,17 @@ def quantity_schema(kind: type) -> dict[str, Any]:
     """The `schema_hook` of msgspec for the three: what an editor accepts."""
     number: dict[str, Any] = {"type": "number", "minimum": 0}
     if issubclass(kind, Seconds):
-        pattern = r"^(\d+(\.\d+)?(us|ms|s|m|h))+$"
+        pattern = r"^([0-9]+(\.[0-9]+)?(us|ms|s|m|h))+$"
         return {
             "anyOf": [{"type": "string", "pattern": pattern}, number | {"maximum": SECONDS_MAX}],
             "description": SECONDS_WORDS,
         }
-    number |= {"maximum": 1}
     if issubclass(kind, Share):
-        text = {"type": "string", "pattern": r"^\d+(\.\d+)?\s*%$"}
-        return {"anyOf": [text, number], "description": SHARE_WORDS}
+        text = {"type": "string", "pattern": PERCENT_PATTERN}
+        return {"anyOf": [text, number | {"maximum": 1}], "description": SHARE_WORDS}
     if issubclass(kind, Quantile):
-        text = {"type": "string", "pattern": r"^p\d+(\.\d+)?$"}
+        text = {"type": "string", "pattern": r"^p(?!0+(\.0+)?$)0*[0-9]{1,2}(\.[0-9]+)?$"}
+        number = {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}
         return {"anyOf": [text, number], "description": QUANTILE_WORDS}
     raise NotImplementedError(f"no schema for {kind.__name__}")
 

@@ -19,7 +19,7 @@ from emucluster.experiment.workload_rules import problems_of_workload
 
 TOLD_MAX = 10
 """So many names of what there is are told."""
-_PERCENT = re.compile(r"\d+(\.\d+)?%")
+_PERCENT = re.compile(r"[0-9]+(\.[0-9]+)?%")
 
 
 def first_problem(experiment: Experiment) -> Problem | None:

@@ -27,8 +27,8 @@ TargetKind = Literal[
     "manifest",
 ]
 _NAME = r"^[A-Za-z0-9]([-._A-Za-z0-9]*[A-Za-z0-9])?$"
-_SELECT = r"^(one|all|fixed:[1-9]\d{0,5}|percent:\d+(\.\d+)?)?$"
-_CONNECTION = r"^(shared|per-call|pool:([1-9]\d{0,2}|10[01]\d|102[0-4]))$"
+_SELECT = r"^(one|all|fixed:[1-9][0-9]{0,5}|percent:[0-9]+(\.[0-9]+)?)?$"
+_CONNECTION = r"^(shared|per-call|pool:([1-9][0-9]{0,2}|10[01][0-9]|102[0-4]))$"
 PATTERN_WORDS = {
     _NAME: "a name of letters, digits, '-', '_' and '.' (letter or digit first and last)",
     _SELECT: "one, all, fixed:N or percent:P",

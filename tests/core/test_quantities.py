@@ -18,7 +18,21 @@ def test_durations_are_written_with_units_or_as_numbers_of_seconds(
 
 @pytest.mark.parametrize(
     "written",
-    ["30", "s", "3 s", "-1s", -1, True, None, "1s1", [], float("nan"), float("inf"), 1e300],
+    [
+        "30",
+        "s",
+        "\uff11s",
+        "3 s",
+        "-1s",
+        -1,
+        True,
+        None,
+        "1s1",
+        [],
+        float("nan"),
+        float("inf"),
+        1e300,
+    ],
 )
 def test_what_is_no_duration_is_refused_with_what_is_one(written: object) -> None:
     with pytest.raises(ValueError, match="must be a duration such as 30s"):
@@ -44,7 +58,7 @@ def test_99_9_percent_is_exactly_0_999() -> None:
     assert Share.parse("99.9%") == Share.parse(0.999) == 0.999
 
 
-@pytest.mark.parametrize("written", ["101%", 1.1, -0.1, "1", True, "99,9%"])
+@pytest.mark.parametrize("written", ["101%", 1.1, -0.1, "1", True, "99,9%", "\uff19%"])
 def test_what_is_no_share_is_refused(written: object) -> None:
     with pytest.raises(ValueError, match=r"must be a share such as 99\.9%"):
         Share.parse(written)
@@ -54,7 +68,7 @@ def test_quantiles_are_called_as_they_are_written() -> None:
     assert Quantile.parse("p99.9") == 0.999
     assert Quantile.parse("p99.9").words == "p99.9"
     assert Quantile.parse(0.5).words == "p50"
-    for written in ("p0", "p100", 1, 99, "99%"):
+    for written in ("p0", "p100", "p\uff15", 1, 99, "99%"):
         with pytest.raises(ValueError, match="must be a quantile"):
             Quantile.parse(written)
 

@@ -5,6 +5,7 @@ import jsonschema
 import pytest
 import yaml
 
+from emucluster.client.experiments.source import Source, shipped
 from emucluster.client.options import CLOUDS, KUBE_PROXY_MODES, PACKINGS, StartOptions
 from emucluster.core.errors import UsageError
 from emucluster.experiment import result, schema, spec
@@ -216,8 +217,39 @@ def test_clusters_of_experiments_are_those_that_can_be_started() -> None:
 def test_an_editor_accepts_what_is_read_and_marks_what_is_not() -> None:
     validator = jsonschema.Draft202012Validator(schema.schema())
     assert list(validator.iter_errors(yaml.safe_load(FULL))) == []
-    for line in ("sed: 1", "cluster: {cloud: ibm}", "faults: [{kind: boom, target: node/a}]"):
+    for line in (
+        "sed: 1",
+        "cluster: {cloud: ibm}",
+        "faults: [{kind: boom, target: node/a}]",
+        "faults: [{kind: error-rate, target: pod/a, params: {status: BOGUS}}]",
+        "faults: [{kind: error-rate, target: pod/a, params: {rate: 101%}}]",
+        "faults: [{kind: error-rate, target: pod/a, params: {sttus: ABORTED}}]",
+        "hypotheses: [{kind: availability, atLeast: 199%}]",
+        "hypotheses: [{kind: latency, quantile: p100, atMost: 1s}]",
+        "faults: [{kind: crash, target: node/a, for: \uff11s}]",
+        "limits: {nodes: 101%}",
+    ):
         assert list(validator.iter_errors(yaml.safe_load(with_line(line)))) != []
+
+
+@pytest.mark.parametrize("source", shipped(), ids=lambda source: source.label)
+def test_an_editor_marks_nothing_in_what_ships(source: Source) -> None:
+    validator = jsonschema.Draft202012Validator(schema.schema())
+    assert list(validator.iter_errors(yaml.safe_load(source.text))) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "faults: [{kind: crash, target: node/a, for: \uff11s}]",
+        "hypotheses: [{kind: availability, atLeast: \uff19%}]",
+        "limits: {nodes: \uff15%}",
+        "faults: [{kind: crash, target: {kind: node, select: 'fixed:1\uff12'}}]",
+    ],
+)
+def test_digits_are_those_of_ascii(line: str) -> None:
+    with pytest.raises(SpecError):
+        read(with_line(line), source="x.yaml")
 
 
 def test_the_schemas_beside_the_code_are_current() -> None:

@@ -19,7 +19,9 @@ _SUFFIXES = {
     },
     **{f"{s}i": Fraction(2 ** (10 * i)) for i, s in enumerate(("K", "M", "G", "T", "P", "E"), 1)},
 }
-_FORM = re.compile(r"^([+-]?(?:\d+\.?\d*|\.\d+))(?:([eE][+-]?\d{1,3})|([numkMGTPE]|[KMGTPE]i)?)$")
+_FORM = re.compile(
+    r"^([+-]?(?:\d+\.?\d*|\.\d+))(?:([eE][+-]?\d{1,3})|([numkMGTPE]|[KMGTPE]i)?)$", re.ASCII
+)
 
 
 _MAX = 2**63 - 1
@@ -39,7 +41,7 @@ def canonical(quantity: Quantity) -> str:
     if found is None:
         raise ValueError(
             "unable to parse quantity's suffix"
-            if re.match(r"^[+-]?\d+\.?\d*[eEinumkKMGTP]+[-+]?\d*$", text)
+            if re.match(r"^[+-]?\d+\.?\d*[eEinumkKMGTP]+[-+]?\d*$", text, re.ASCII)
             else f"quantities must match the regular expression '{_REGEX}'"
         )
     digits, exponent, suffix = found.groups()

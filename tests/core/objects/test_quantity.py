@@ -39,7 +39,7 @@ def test_one_form(given, written):
     assert canonical(given) == written
 
 
-@pytest.mark.parametrize("text", ["", "x", "1x", "1.5.5", "1ki", "1 Gi", "--1", "1e9999"])
+@pytest.mark.parametrize("text", ["", "x", "1x", "1.5.5", "1ki", "1 Gi", "\uff11", "--1", "1e9999"])
 def test_what_is_none(text):
     with pytest.raises(ValueError):
         canonical(text)
