@@ -24,6 +24,7 @@ from emucluster.core.objects import (
     replace,
 )
 from emucluster.core.objects.codec import decode_tree
+from emucluster.core.quantities import shortly
 
 SOURCE_DIR = "emucluster.dev/source-dir"
 """Annotation of pods: the directory from which their Python modules and commands are taken."""
@@ -46,7 +47,8 @@ def load(source: Source) -> list[Object]:
     """Objects of a path, YAML or JSON text, a dict, an object, or a list of these.
 
     A string is text if it has a line end or a brace, else a path. Raises UsageError for files
-    that cannot be read, BadRequest for what they hold; nothing is returned of a wrong source.
+    that cannot be read and for what is no source, BadRequest for what they hold; nothing is
+    returned of a wrong source.
     """
     if isinstance(source, Object):
         return [_with_directory(source, Path.cwd())]
@@ -57,6 +59,11 @@ def load(source: Source) -> list[Object]:
         if isinstance(source, str) and ("\n" in source or "{" in source):
             return _objects(_parse(source, "manifest", Path.cwd()))
         return [obj for path in paths(source) for obj in _objects(read(path))]
+    if isinstance(source, bytes) or not isinstance(source, Iterable):
+        raise UsageError(
+            "manifests: must be a path, text, a dict, an object or a list of these; got "
+            f"{shortly(source)}"
+        )
     return [obj for item in source for obj in load(item)]
 
 

@@ -102,7 +102,6 @@ def refusals(
 
 def _of_load(experiment: Experiment, cores: float) -> Iterator[str]:
     groups = experiment.workload
-    yield from overworked(groups)
     open_loops = [group for group in groups if group.rate_per_s_max is not None]
     rate_per_s = sum(calls_per_s(group) for group in open_loops)
     weight = sum(calls_per_s(group) * cost(group) for group in open_loops)
@@ -110,7 +109,8 @@ def _of_load(experiment: Experiment, cores: float) -> Iterator[str]:
         dear = "" if weight == rate_per_s else f", which cost as much as {weight:g} unary ones,"
         yield (
             f"workload: {rate_per_s:g} calls/s{dear} need more than the {cores:g} cores there are "
-            f"({CALLS_PER_CORE_S:g} calls/s each, and the cluster wants some)"
+            f"(at most {cores * CALLS_PER_CORE_S:g} unary calls/s in all, {CALLS_PER_CORE_S:g} for "
+            "each core, and the cluster wants some)"
         )
     bytes_per_s = sum(calls_per_s(group) * call_bytes(group) for group in open_loops)
     if bytes_per_s > cores * BYTES_PER_CORE_S:
@@ -119,6 +119,8 @@ def _of_load(experiment: Experiment, cores: float) -> Iterator[str]:
             f"replyBytes) need more than the {cores:g} cores there are "
             f"({BYTES_PER_CORE_S // _MIB} MiB/s each)"
         )
+    # More clients are of no use to what there are too few cores for.
+    yield from overworked(groups)
     run_s = sum(msgspec.structs.astuple(experiment.phases)) / scale(experiment)
     calls = experiment.trials * sum(due_until(group, run_s, run_s=run_s) for group in groups)
     if calls > CALLS_MAX:

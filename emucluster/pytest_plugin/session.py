@@ -17,6 +17,8 @@ from emucluster.client.dial import Option
 from emucluster.client.experiments.experiment import Experiment
 from emucluster.client.fault_request import FaultRequest
 from emucluster.client.lab import AgentClient, Fault, Machine
+from emucluster.core.errors import UsageError
+from emucluster.core.quantities import shortly
 from emucluster.experiment.result import RunResult
 from emucluster.live.keeper.settings import ClusterRecord
 from emucluster.pytest_plugin.evidence import evidence
@@ -96,8 +98,13 @@ class NamespaceSession(Session):
             seed, trials: instead of its own.
             out: a directory for report, results and records; None writes none.
 
-        Raises UsageError for an experiment that does not fit.
+        Raises UsageError for an experiment that does not fit, and for what is none.
         """
+        if not isinstance(experiment, Experiment):
+            raise UsageError(
+                "run: must be an emu.Experiment (emu.Experiment.load reads a file); got "
+                f"{shortly(experiment)}"
+            )
         here = placed(experiment, self.namespace, self.status())
         result = here.run(seed=seed, trials=trials, cluster=self.name, out=out)
         self.results.append(result)

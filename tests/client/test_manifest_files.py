@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,6 +31,12 @@ def test_an_experiment_does_not_read_devices_and_pipes(tmp_path: Path, pipe: Pat
             parse(text, label="x.yaml", directory=tmp_path)
     with pytest.raises(UsageError, match=r"^/dev/zero: not a regular file$"):
         find("/dev/zero")
+
+
+@pytest.mark.parametrize("source", [None, 5, b"kind: Pod", [None]])
+def test_what_is_no_source_of_manifests_is_told_what_one_is(source: Any) -> None:
+    with pytest.raises(UsageError, match=r"^manifests: must be a path, text, a dict, .*; got "):
+        manifests.load(source)
 
 
 def test_what_is_too_large_is_told_by_its_size_and_not_read(tmp_path: Path) -> None:

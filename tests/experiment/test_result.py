@@ -147,6 +147,14 @@ def test_more_load_than_cores_is_refused() -> None:
     assert refusals(experiment(workload=[heavy]), cores=3) == []
 
 
+def test_what_the_cores_allow_is_told_before_what_more_clients_would() -> None:
+    arrival = {"kind": "constant", "rate": 90_000}
+    group = {"name": "users", "target": "service/web", "clients": 2, "arrival": arrival}
+    first, second, *_ = refusals(experiment(workload=[group]), cores=2)
+    assert "(at most 6000 unary calls/s in all, 3000 for each core" in first
+    assert second.startswith("workload[0].clients: ")
+
+
 def test_a_delay_below_the_noise_floor_is_refused() -> None:
     slow = {"kind": "slow", "target": "node/node-1", "params": {"delay": "5ms"}}
     assert refusals(experiment(slow), cores=2, noise_floor_s=0.001) == []

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 import emucluster as emu
 from emucluster.client.lab import Machine, Status
+from emucluster.core.errors import UsageError
 from emucluster.experiment.spec import Selector
 from emucluster.experiment.targets import selector
 from emucluster.pytest_plugin.experiments import placed
+from emucluster.pytest_plugin.session import NamespaceSession
 
 SERVICE = {
     "apiVersion": "v1",
@@ -76,6 +80,13 @@ def test_targets_of_faults_move_too_and_ends_of_links_with_them() -> None:
     assert isinstance(cut.to, Selector)
     assert (cut.from_.namespace, cut.from_.labels) == ("test-x-1", {"app": "web"})
     assert (cut.to.namespace, cut.to.name) == ("other", "db")
+
+
+@pytest.mark.parametrize("given", [5, None, "x.yaml"])
+def test_what_is_no_experiment_is_told_what_one_is(given: Any) -> None:
+    session = object.__new__(NamespaceSession)
+    with pytest.raises(UsageError, match=rf"^run: must be an emu.Experiment .*; got {given!r}$"):
+        session.run(given)
 
 
 def test_an_experiment_takes_the_cluster_that_runs_unless_it_names_one() -> None:
