@@ -178,7 +178,7 @@ def test_a_cluster_that_it_does_not_want_is_refused(emucluster):
     wanted = emu.Experiment(
         name="x", workload=[{"name": "users", "target": "service/web"}], cluster={"nodes": 5}
     )
-    with pytest.raises(emu.errors.UsageError, match="nodes: the experiment wants 5"):
+    with pytest.raises(emu.errors.UsageError, match="nodes: wants 5, has"):
         emucluster.run(wanted)
 """
     )

@@ -130,7 +130,7 @@ def test_operations_are_seen_in_the_api_and_undone(lab: emu.Cluster) -> None:
 
 
 def test_an_experiment_for_another_cluster_is_refused(lab: emu.Cluster) -> None:
-    with pytest.raises(UsageError, match=r"cluster\.speed: the experiment wants 5"):
+    with pytest.raises(UsageError, match=r"cluster\.speed: wants 5, has"):
         emu.Experiment.load(DEAD_NODE).run(cluster=lab.name, speed=5)
 
 
