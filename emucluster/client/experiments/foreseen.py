@@ -22,11 +22,13 @@ from emucluster.experiment.hypothesis_spec import EndpointsMatch
 from emucluster.experiment.plan import expand
 from emucluster.experiment.plan_error import PlanError
 from emucluster.experiment.rules import fault_name
-from emucluster.experiment.spec import Cluster, Experiment
-from emucluster.experiment.targets import selector
+from emucluster.experiment.spec import Cluster, Experiment, Selector
+from emucluster.experiment.targets import ends, selector
 
 _FORESEEABLE = ("node", "zone", "deployment", "service", "lb", "dns", "kube-proxy", "control-plane")
 """Kinds of targets that are known before pods are placed."""
+_FORESEEABLE_ENDS = ("node", "zone", "lb", "control-plane", "outside")
+"""Likewise, as ends of a link."""
 
 
 def check_foreseen(label: str, experiment: Experiment, objects: Sequence[Object]) -> None:
@@ -44,8 +46,14 @@ def check_foreseen(label: str, experiment: Experiment, objects: Sequence[Object]
     except PlanError as error:
         names = [fault_name(experiment, index) for index in range(len(experiment.faults))]
         index = names.index(error.fault)
-        if selector(experiment.faults[index].target).kind in _FORESEEABLE:
+        if _is_foreseeable(selector(experiment.faults[index].target)):
             raise UsageError(f"{label}: faults[{index}]: {error}") from None
+
+
+def _is_foreseeable(target: Selector) -> bool:
+    if target.kind != "link":
+        return target.kind in _FORESEEABLE
+    return all(end is None or end.kind in _FORESEEABLE_ENDS for end in ends(target))
 
 
 def _check_workload(label: str, experiment: Experiment, objects: Sequence[Object]) -> None:

@@ -24,8 +24,12 @@ def checked(**fields: Any) -> None:
     check(from_fields({**FIELDS, **fields}), own_cluster=True)
 
 
+LINK = {"kind": "link", "from": "node/node-1"}
+
+
 def test_an_experiment_about_its_own_manifests_is_in_order() -> None:
     checked(faults=[{"kind": "crash", "target": {"kind": "pod", "labels": {"app": "web"}}}])
+    checked(faults=[{"kind": "partition", "target": {**LINK, "to": "lb/web"}}])
 
 
 def test_every_experiment_that_ships_is_in_order() -> None:
@@ -54,6 +58,14 @@ def test_every_experiment_that_ships_is_in_order() -> None:
         (
             {"faults": [{"kind": "power-off", "target": {"kind": "node", "select": "all"}}]},
             r"faults\[0\]: .*limits.nodes is 50%, which allows 1",
+        ),
+        (
+            {"faults": [{"kind": "partition", "target": {**LINK, "to": "node/node-1"}}]},
+            r"faults\[0\]: .*node/node-1 is at both ends of the link",
+        ),
+        (
+            {"faults": [{"kind": "partition", "target": {**LINK, "to": "zone/zone-z"}}]},
+            r'faults\[0\]: .*no zone fits its target "zone-z"',
         ),
         ({"faults": [{"kind": "crash", "target": "lb/wbe"}]}, 'no lb fits its target "wbe"'),
         (
