@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+from emucluster.experiment.measures.outage import OutagePhases
 from emucluster.experiment.result import Trial
 from emucluster.report.words import rate, seconds
 
 
 def notes(trial: Trial) -> list[str]:
-    """`users: noticed by lease after 4 s` and `users: metastable, ...`, groups alike together."""
+    """`users: noticed by lease after 4 s`, `users: nobody noticed` and `users: metastable, ...`,
+    groups alike together; where there are several faults each is named."""
     noticed: dict[str, list[str]] = {}
     for run in trial.runs:
-        outage = run.outage
-        if outage is not None and outage.noticed_s is not None:
-            after = seconds(outage.noticed_s - outage.injected_s)
-            noticed.setdefault(f"noticed by {outage.noticed_by} after {after}", []).append(
-                run.group
-            )
+        told = "" if run.outage is None else noticing(run.outage)
+        if told:
+            noticed.setdefault(told, []).append(run.group)
     found = [f"{', '.join(groups)}: {text}" for text, groups in noticed.items()]
     for run in trial.runs:
         if run.goodput.state == "metastable":
@@ -25,3 +24,18 @@ def notes(trial: Trial) -> list[str]:
             else:
                 found.append(f"{run.group}: {left} at the end, though nothing was broken")
     return found
+
+
+def noticing(outage: OutagePhases) -> str:
+    """Who noticed which fault, and which nobody did; empty where nothing is known of that."""
+    several = len(outage.faults) > 1
+    told = [
+        f"{f'{one.fault} ' if several else ''}noticed by {one.noticed_by} after "
+        f"{seconds(one.noticed_s - one.injected_s)}"
+        for one in outage.detections
+        if one.noticed_s is not None
+    ]
+    unnoticed = [one.fault for one in outage.detections if one.is_unnoticed]
+    if unnoticed:
+        told.append(f"nobody noticed {', '.join(unnoticed)}" if several else "nobody noticed")
+    return "; ".join(told)

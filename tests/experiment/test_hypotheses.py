@@ -167,6 +167,15 @@ def test_a_detector_may_lag_behind_a_short_fault_within_the_bound() -> None:
     assert answer("time-to-detect", noticed(21), atMost="8s") == "fail"
 
 
+def test_a_pod_that_only_starts_is_no_detection() -> None:
+    pod = "pod/default/web-new"
+    beliefs = [belief(0, "lease", "in", "node/node-1", service=""), belief(14, "probe", "out", pod)]
+    found = history(
+        steady(), faults=[fault()], beliefs=beliefs, truths=[truth(14, "down", pod, why="starting")]
+    )
+    assert verdict("time-to-detect", found, atMost="5s").found == "1 not noticed at all"
+
+
 def recovering(until_s: float, end_s: float = END_S) -> History:
     calls = steady(0, 12) + steady(12, until_s, outcome="failed") + steady(until_s, end_s)
     return history(calls, faults=[fault(12, 18)])

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from emucluster.experiment.history import (
     BeliefRecord,
     BelievedState,
+    FaultRecord,
     ObserverKind,
     TruthRecord,
     from_lines,
@@ -192,8 +193,10 @@ def test_goodput_cannot_be_told_without_load_or_baseline() -> None:
 # --- truth and belief ----------------------------------------------------------------------------
 
 
-def truth(at_s: float, state: str, subject: str = POD, node: str = "node-1") -> TruthRecord:
-    return TruthRecord(at_s=at_s, subject=subject, state=state, node=node)  # type: ignore[arg-type]
+def truth(
+    at_s: float, state: str, subject: str = POD, node: str = "node-1", why: str = ""
+) -> TruthRecord:
+    return TruthRecord(at_s=at_s, subject=subject, state=state, node=node, why=why)  # type: ignore[arg-type]
 
 
 def test_a_lane_shows_what_was_and_what_each_observer_held() -> None:
@@ -280,6 +283,121 @@ def test_a_notice_after_the_fault_counts_only_until_its_target_is_up_again(
     )
     assert found is not None
     assert found.noticed_s == noticed_s
+
+
+def update(start_s: float, end_s: float) -> FaultRecord:
+    return fault(
+        start_s,
+        end_s,
+        target="deployment/default/web",
+        id="rolling-update.0",
+        fault="rolling-update",
+        kind="rolling-update",
+        is_operation=True,
+    )
+
+
+NEW_POD = "pod/default/web-new"
+
+
+def test_what_an_operation_starts_and_takes_away_tells_of_no_fault() -> None:
+    """A rolling update while a node is cut off, and after that."""
+    found = outage_of_group(
+        history(
+            steady(),
+            faults=[fault(12, 18, kind="partition", fault="partition"), update(16, 22)],
+            truths=[
+                truth(0, "up", NODE),
+                truth(0, "up"),
+                truth(12, "degraded", NODE),
+                truth(12, "degraded"),
+                truth(16, "down", NEW_POD),
+                truth(16.1, "degraded", NEW_POD),
+                truth(17.0, "down", why="not running"),
+                truth(17.2, "down", why="deleted"),
+                truth(18, "up", NODE),
+            ],
+            beliefs=[
+                belief(0, "probe", "in"),
+                belief(16, "probe", "out", NEW_POD),
+                belief(16.2, "probe", "in", NEW_POD),
+                belief(16.9, "endpoints", "out"),
+                belief(17.0, "probe", "out"),
+                belief(19, "probe", "out", "pod/default/web-newer"),
+            ],
+        ),
+        "users",
+    )
+    assert found is not None
+    assert (found.about, found.noticed_s, found.endpoint_out_s) == ("", None, None)
+    (one,) = found.detections
+    assert (one.fault, one.injected_s, one.is_unnoticed) == ("partition", 12, True)
+
+
+def test_a_pod_that_began_under_a_fault_and_then_fails_by_it_tells_of_it() -> None:
+    found = outage_of_group(
+        history(
+            steady(),
+            faults=[fault()],
+            truths=[truth(13, "down", NEW_POD), truth(13, "up", NEW_POD)],
+            beliefs=[
+                belief(13, "probe", "out", NEW_POD),
+                belief(14, "probe", "in", NEW_POD),
+                belief(16, "probe", "out", NEW_POD),
+            ],
+        ),
+        "users",
+    )
+    assert found is not None
+    assert found.noticed_s == 16
+
+
+def test_of_several_faults_the_one_that_was_noticed_is_spoken_of() -> None:
+    found = outage_of_group(
+        history(
+            steady(),
+            faults=[
+                fault(12, 14, target=POD, id="gray.0", kind="gray", fault="gray"),
+                fault(15, 18, target="node/node-2"),
+            ],
+            truths=[
+                truth(0, "up"),
+                truth(12, "degraded"),
+                truth(14, "up"),
+                truth(0, "up", "node/node-2", node="node-2"),
+                truth(15, "down", "node/node-2", node="node-2"),
+                truth(18, "up", "node/node-2", node="node-2"),
+            ],
+            beliefs=[
+                belief(0, "endpoints", "in"),
+                belief(17, "lease", "out", "node/node-2", service=""),
+                belief(17.5, "endpoints", "out"),
+            ],
+        ),
+        "users",
+    )
+    assert found is not None
+    assert (found.about, found.about_s, found.noticed_s) == ("power-off", 15, 17)
+    assert found.endpoint_out_s is None
+    assert [(one.fault, one.is_unnoticed) for one in found.detections] == [
+        ("gray", True),
+        ("power-off", False),
+    ]
+
+
+def test_the_end_of_a_fault_is_no_detection_of_it() -> None:
+    """A pod that should be gone is so at last, when the fault that kept it is lifted."""
+    found = outage_of_group(
+        history(
+            steady(),
+            faults=[fault(12, 18, target=POD, kind="zombie", fault="zombie")],
+            truths=[truth(0, "up"), truth(12, "degraded"), truth(18.01, "down", why="deleted")],
+            beliefs=[belief(0, "probe", "in"), belief(18.01, "probe", "out")],
+        ),
+        "users",
+    )
+    assert found is not None
+    assert found.noticed_s is None
 
 
 @pytest.mark.parametrize("down_s", [11.99, 12.0, 12.5])

@@ -19,6 +19,7 @@ from emucluster.cli.run_view import Lines, Quiet
 from emucluster.client.experiments.jobs import Job, Outcome
 from emucluster.client.experiments.source import from_fields
 from emucluster.experiment.assembly import run_result, trial_result
+from emucluster.experiment.history import BeliefRecord, FaultRecord
 from emucluster.experiment.plan import expand
 from emucluster.experiment.reading import from_tree
 from emucluster.experiment.result import RunResult
@@ -134,6 +135,40 @@ def test_who_noticed_has_a_line_in_the_terminal_and_in_markdown() -> None:
     assert "noticed by" in printed(result, recordings)
     assert "\n- " in markdown(result)
     assert "noticed by" in markdown(result)
+
+
+def unwatched(*faults: FaultRecord) -> tuple[RunResult, list[report.Recording]]:
+    """A run with these faults in which two nodes were watched and the first was found dead."""
+    asked = experiment(hypotheses=[PASSES])
+    nodes = ("node/node-1", "node/node-2")
+    held = [BeliefRecord(at_s=0, observer="lease", subject=node, state="in") for node in nodes]
+    held.append(BeliefRecord(at_s=14, observer="lease", subject="node/node-1", state="out"))
+    records = history(list(steady()), faults=list(faults), beliefs=held)
+    trial = trial_result(asked, expand(asked, topology(), 0), records, Environment(), clean=True)
+    result = run_result(asked, [trial], Environment(), seed=0)
+    return result, [report.Recording(history=records)]
+
+
+def test_that_nobody_noticed_is_told() -> None:
+    result, recordings = unwatched(fault(target="node/node-2"))
+    assert "users: nobody noticed\n" in printed(result, recordings)
+    assert "- users: nobody noticed\n" in markdown(result)
+
+
+def test_of_several_faults_each_is_told_by_its_name(tmp_path: Path) -> None:
+    slow = fault(19, 20, target="node/node-2", id="slow.0", kind="slow", fault="slow")
+    result, recordings = unwatched(fault(), slow)
+    told = "power-off noticed by lease after 2 s; nobody noticed slow"
+    assert f"users: {told}\n" in printed(result, recordings)
+    report.write(tmp_path, result, recordings)
+    page = (tmp_path / "report.html").read_text()
+    for text in ("power-off injected", "power-off: noticed by lease", told):
+        assert text in page
+
+
+def test_nobody_is_said_to_have_missed_what_nobody_watched() -> None:
+    result, _ = unwatched(fault(target="control-plane"))
+    assert notes(result.trials[0]) == []
 
 
 def test_a_group_that_stays_down_is_called_metastable() -> None:

@@ -6,7 +6,7 @@ from emucluster.experiment import hypothesis_spec as asked
 from emucluster.experiment.history import BeliefRecord, FaultRecord
 from emucluster.experiment.judging.calls import FEW_CALLS
 from emucluster.experiment.judging.context import Context, percent, seconds, verdict
-from emucluster.experiment.measures.outage import targets_hit
+from emucluster.experiment.measures.detection import Causes, observer
 from emucluster.experiment.measures.rates import goodput
 from emucluster.experiment.verdict import Answer, Evidence, Stretch, Verdict, call_ids
 
@@ -18,7 +18,8 @@ def time_to_detect(about: asked.TimeToDetect, context: Context) -> Verdict:
     """The slowest of the faults decides; one that nobody noticed fails once its time is up.
 
     A notice counts while the fault is in force, or within the bound of its start if it is over
-    sooner: what is held of its target later has another cause.
+    sooner: what is held of its target later has another cause. So has what is held of a pod that
+    only starts, or that an operation takes away.
     """
     bound_s = context.bound_s(about.at_most_s)
     who = "anybody" if about.by == "any" else f"a {about.by} observer"
@@ -35,7 +36,8 @@ def time_to_detect(about: asked.TimeToDetect, context: Context) -> Verdict:
     if about.by != "any" and not any(b.observer == about.by for b in context.history.beliefs):
         found = f"no {about.by} was watched"
         return verdict(about, "unknown", words, found, bound=bound_s)
-    stretches = tuple(_noticed(fault, about.by, bound_s, context) for fault in faults)
+    causes = Causes.of(context.history)
+    stretches = tuple(_noticed(fault, about.by, bound_s, context, causes) for fault in faults)
     taken_s = [stretch.value for stretch in stretches if stretch.value is not None]
     value_s = max(taken_s) if len(taken_s) == len(stretches) else None
     missed = [s for s in stretches if s.value is None]
@@ -60,30 +62,31 @@ def time_to_detect(about: asked.TimeToDetect, context: Context) -> Verdict:
     )
 
 
-def _noticed(fault: FaultRecord, by: str, bound_s: float, context: Context) -> Stretch:
+def _noticed(
+    fault: FaultRecord, by: str, bound_s: float, context: Context, causes: Causes
+) -> Stretch:
     """From the fault to who noticed first, or to when it no longer counts; `value` None: nobody."""
     injected_s = fault.in_force_from_s
     assert injected_s is not None
     end_s = context.history.end_s
     if fault.ended_s is not None:
         end_s = min(end_s, max(fault.ended_s, injected_s + bound_s))
-    hit = targets_hit(context.history, [fault])
     told: list[BeliefRecord] = [
         belief
         for belief in context.history.beliefs
         if injected_s <= belief.at_s <= end_s
-        and belief.subject in hit
         and belief.state == "out"
         and by in ("any", belief.observer)
+        and causes.is_hit(belief.subject, fault)
+        and not causes.is_of_its_own(belief, injected_s)
     ]
     first = min(told, key=lambda belief: belief.at_s, default=None)
     if first is None:
         return Stretch(start_s=injected_s, end_s=end_s, what=f"{fault.target}: nobody")
-    where = f"{first.observer}/{first.where}" if first.where else first.observer
     return Stretch(
         start_s=injected_s,
         end_s=first.at_s,
-        what=f"{fault.target}: {where}",
+        what=f"{fault.target}: {observer(first)}",
         value=first.at_s - injected_s,
     )
 

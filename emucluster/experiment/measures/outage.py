@@ -7,11 +7,14 @@ from itertools import pairwise
 
 from msgspec import Struct
 
-from emucluster.experiment.history import BeliefRecord, CallRecord, FaultRecord, History
+from emucluster.experiment.history import BeliefRecord, CallRecord, History
 from emucluster.experiment.measures.availability import Availability, availability
-
-DETECTORS = ("lease", "probe", "load-balancer")
-"""Observers that find out by themselves; the others are told."""
+from emucluster.experiment.measures.detection import (
+    Causes,
+    Detection,
+    detections,
+    targets_hit,
+)
 
 
 class OutagePhases(Struct, frozen=True, kw_only=True):
@@ -21,9 +24,15 @@ class OutagePhases(Struct, frozen=True, kw_only=True):
         scope: the client group's name, or NAMESPACE/NAME of the Service.
         faults: names of the faults that took effect.
         injected_s: when the first of them did.
+        about: where there are several, the one that what is told from `noticed_s` to
+            `capacity_back_s` comes of, but for calls: the first that was noticed; empty: there is
+            one fault, or nobody held anything of any.
+        about_s: when `about` took effect.
+        detections: of each fault that is no operation, whether it was noticed.
         first_error_s, last_error_s: when the first and last lost call was due.
         noticed_s: the first lease, probe or load balancer that changed its mind about somebody who
-            was hit, while the fault was in force or before they were up again.
+            was hit, while the fault was in force or before they were up again. A pod that only
+            starts, or that an operation takes away, tells of no fault.
         noticed_by: which of them that was.
         endpoint_out_s: somebody who was hit left the EndpointSlice.
         proxies_updated_s: the last kube-proxy of a machine that is up no longer chose them.
@@ -38,6 +47,9 @@ class OutagePhases(Struct, frozen=True, kw_only=True):
     scope: str
     faults: tuple[str, ...]
     injected_s: float
+    about: str = ""
+    about_s: float | None = None
+    detections: tuple[Detection, ...] = ()
     first_error_s: float | None = None
     noticed_s: float | None = None
     noticed_by: str = ""
@@ -84,17 +96,6 @@ def longest_gap_s(calls: Sequence[CallRecord], *, start_s: float, end_s: float) 
     return longest_s
 
 
-def targets_hit(history: History, faults: Iterable[FaultRecord]) -> set[str]:
-    """Subjects that the faults hit: a node with its pods."""
-    hit = {fault.target for fault in faults}
-    on_nodes = {
-        truth.subject
-        for truth in history.truths
-        if truth.subject.startswith("pod/") and f"node/{truth.node}" in hit
-    }
-    return hit | on_nodes
-
-
 def _outage(
     history: History, scope: str, calls: list[CallRecord], services: set[str]
 ) -> OutagePhases | None:
@@ -104,50 +105,56 @@ def _outage(
         return None
     after = [call for call in calls if call.intended_s >= injected_s]
     lost_s = [call.intended_s for call in after if not call.ok]
-    hit = targets_hit(history, faults)
-    beliefs = _about(history, hit, services, injected_s)
+    beliefs = _about(history, targets_hit(history, faults), services, injected_s)
     dead = _down(history, injected_s)
-    noticed = next((b for b in beliefs if _is_notice(b, history, faults)), None)
+    causes = Causes.of(history)
+    found = detections(causes, services, history.beliefs)
+    noticed = _first_noticed(found)
+    names = tuple(dict.fromkeys(fault.fault for fault in faults))
+    about = _spoken_of(found, causes, beliefs) if len(names) > 1 else None
+    if len(names) > 1:
+        beliefs = [b for b in beliefs if about and _tells_of(b, about.fault, causes)]
+    endpoint_out_s = first_out_s(beliefs, "endpoints")
+    if len(names) == 1:
+        back_s = _capacity_back_s(history, services, injected_s)
+    else:
+        back_s = _made_whole_s(history, services, endpoint_out_s)
     return OutagePhases(
         scope=scope,
-        faults=tuple(dict.fromkeys(fault.fault for fault in faults)),
+        faults=names,
         injected_s=injected_s,
+        about=about.fault if about else "",
+        about_s=about.injected_s if about else None,
+        detections=tuple(found),
         first_error_s=min(lost_s, default=None),
         last_error_s=max(lost_s, default=None),
-        noticed_s=noticed.at_s if noticed else None,
-        noticed_by=_observer(noticed) if noticed else "",
-        endpoint_out_s=first_out_s(beliefs, "endpoints"),
+        noticed_s=noticed.noticed_s if noticed else None,
+        noticed_by=noticed.noticed_by if noticed else "",
+        endpoint_out_s=endpoint_out_s,
         proxies_updated_s=last_out_s((b for b in beliefs if b.where not in dead), "proxy"),
         balancer_out_s=last_out_s(beliefs, "load-balancer"),
-        capacity_back_s=_capacity_back_s(history, services, injected_s),
+        capacity_back_s=back_s,
         calls=availability(after),
         error_span_s=max(lost_s) - min(lost_s) if lost_s else 0.0,
         dark_s=longest_gap_s(after, start_s=injected_s, end_s=history.end_s),
     )
 
 
-def _is_notice(belief: BeliefRecord, history: History, faults: Iterable[FaultRecord]) -> bool:
-    """Whether a detector tells of one of the faults, and not of what came after it was over."""
-    if belief.observer not in DETECTORS or belief.state != "out":
-        return False
-    return any(
-        belief.subject in targets_hit(history, [fault])
-        and from_s <= belief.at_s
-        and (
-            fault.ended_s is None
-            or belief.at_s <= fault.ended_s
-            or not _came_back(history, belief.subject, from_s, belief.at_s)
-        )
-        for fault in faults
-        if (from_s := fault.in_force_from_s) is not None
-    )
+def _first_noticed(found: Sequence[Detection]) -> Detection | None:
+    noticed = [one for one in found if one.noticed_s is not None]
+    return min(noticed, key=lambda one: one.noticed_s or 0.0, default=None)
 
 
-def _came_back(history: History, subject: str, from_s: float, until_s: float) -> bool:
-    return any(
-        truth.subject == subject and truth.state == "up" and from_s < truth.at_s < until_s
-        for truth in history.truths
-    )
+def _spoken_of(
+    found: Sequence[Detection], causes: Causes, beliefs: Sequence[BeliefRecord]
+) -> Detection | None:
+    """Of several faults the one that was noticed first; else the first that anybody held of."""
+    told = (one for one in found if any(_tells_of(belief, one.fault, causes) for belief in beliefs))
+    return _first_noticed(found) or next(told, None)
+
+
+def _tells_of(belief: BeliefRecord, name: str, causes: Causes) -> bool:
+    return any(causes.tells_of(belief, f) for f in causes.faults if f.fault == name)
 
 
 def _about(
@@ -175,10 +182,6 @@ def _down(history: History, from_s: float) -> set[str]:
     }
 
 
-def _observer(belief: BeliefRecord) -> str:
-    return f"{belief.observer}/{belief.where}" if belief.where else belief.observer
-
-
 def first_out_s(beliefs: Iterable[BeliefRecord], observer: str) -> float | None:
     """When the first observer of a kind held somebody to be out."""
     found = (b.at_s for b in beliefs if b.observer == observer and b.state == "out")
@@ -197,8 +200,20 @@ def last_out_s(beliefs: Iterable[BeliefRecord], observer: str) -> float | None:
 
 def _capacity_back_s(history: History, services: set[str], from_s: float) -> float | None:
     """When the number of endpoints was last made whole again; None if it never fell, or stays."""
+    return _made_whole(history, services, from_s)[1]
+
+
+def _made_whole_s(history: History, services: set[str], out_s: float | None) -> float | None:
+    """When it was first made whole after `out_s`: what is so later may have another cause."""
+    return None if out_s is None else _made_whole(history, services, out_s)[0]
+
+
+def _made_whole(
+    history: History, services: set[str], from_s: float
+) -> tuple[float | None, float | None]:
+    """When the number of endpoints was whole again for the first time, and for good."""
     held: dict[tuple[str, str], str] = {}
-    fell, back_s = False, None
+    fell, first_s, back_s = False, None, None
     full: int | None = None
     changes = sorted(
         (b for b in history.beliefs if b.observer == "endpoints"), key=lambda b: b.at_s
@@ -216,4 +231,5 @@ def _capacity_back_s(history: History, services: set[str], from_s: float) -> flo
             fell, back_s = True, None
         elif fell and back_s is None:
             back_s = belief.at_s
-    return back_s
+            first_s = back_s if first_s is None else first_s
+    return first_s, back_s

@@ -9,8 +9,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from emucluster.experiment.history import History
+from emucluster.experiment.measures.detection import targets_hit
 from emucluster.experiment.measures.lanes import Lane, Segment, disagreements, lanes
-from emucluster.experiment.measures.outage import targets_hit
 from emucluster.experiment.topology import natural
 from emucluster.report.page.axis import Axis
 from emucluster.report.words import seconds

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from emucluster.experiment.measures.outage import OutagePhases
 from emucluster.experiment.result import Trial
+from emucluster.report.notes import noticing
 from emucluster.report.page.axis import Axis
 from emucluster.report.words import NONE, percent, seconds
 
@@ -25,7 +26,8 @@ class Mark(Struct, frozen=True, kw_only=True):
 
 
 class Step(Struct, frozen=True, kw_only=True):
-    """A phase in words: at which second of the run, and how long after the injection."""
+    """A phase in words: at which second of the run, and how long after the fault that its name
+    begins with, else after the first one."""
 
     number: int
     name: str
@@ -59,38 +61,50 @@ def recoveries(trial: Trial, axis: Axis) -> list[RecoveryView]:
     return [_recovery(kind, outage, axis, speed) for kind, outage in (*services, *groups)]
 
 
-def _steps(outage: OutagePhases) -> list[tuple[str, float | None]]:
+def _steps(outage: OutagePhases) -> list[tuple[str, float | None, float]]:
+    """Name, time, and the time that it is counted from."""
+    several = len(outage.faults) > 1
+    about = f"{outage.about}: " if several and outage.about else ""
+    first_s = outage.injected_s
+    about_s = first_s if outage.about_s is None else outage.about_s
     noticed = f"noticed by {outage.noticed_by}" if outage.noticed_by else "noticed by anybody"
     return [
-        ("injected", outage.injected_s),
-        ("first call lost", outage.first_error_s),
-        (noticed, outage.noticed_s),
-        ("endpoint out", outage.endpoint_out_s),
-        ("last kube-proxy updated", outage.proxies_updated_s),
-        ("load balancer's target out", outage.balancer_out_s),
-        ("last call lost", outage.last_error_s),
-        ("capacity back", outage.capacity_back_s),
+        (f"{outage.faults[0]} injected" if several else "injected", first_s, first_s),
+        ("first call lost", outage.first_error_s, first_s),
+        (f"{about}{noticed}", outage.noticed_s, about_s),
+        (f"{about}endpoint out", outage.endpoint_out_s, about_s),
+        (f"{about}last kube-proxy updated", outage.proxies_updated_s, about_s),
+        (f"{about}load balancer's target out", outage.balancer_out_s, about_s),
+        ("last call lost", outage.last_error_s, first_s),
+        (f"{about}capacity back", outage.capacity_back_s, about_s),
     ]
 
 
 def _recovery(kind: str, outage: OutagePhases, axis: Axis, speed: float) -> RecoveryView:
     steps = _steps(outage)
-    marks = _marks(steps, axis)
+    marks = _marks([(name, at_s) for name, at_s, _ in steps], axis)
+    told = _told(outage)
     first_s, last_s = outage.first_error_s, outage.last_error_s
     return RecoveryView(
         scope=outage.scope,
         kind=kind,
         steps=tuple(
-            _step(number, name, at_s, outage.injected_s, axis, speed)
-            for number, (name, at_s) in enumerate(steps, start=1)
+            _step(number, name, at_s, since_s, axis, speed)
+            for number, (name, at_s, since_s) in enumerate(steps, start=1)
         ),
         marks=marks,
         rows=max((mark.row for mark in marks), default=0) + 1,
-        facts=_facts(outage, speed),
+        facts=(*_facts(outage, speed), *((("faults", told),) if told else ())),
         outage=None
         if first_s is None or last_s is None
         else (axis.at(first_s), max(0.2, axis.width(first_s, last_s))),
     )
+
+
+def _told(outage: OutagePhases) -> str:
+    """What the steps leave out: of several faults each, and that nobody noticed the only one."""
+    is_told = len(outage.faults) == 1 and outage.noticed_s is not None
+    return "" if is_told else noticing(outage)
 
 
 def _facts(outage: OutagePhases, speed: float) -> tuple[tuple[str, str], ...]:
@@ -112,11 +126,11 @@ def both_clocks(real_s: float, speed: float) -> str:
 
 
 def _step(
-    number: int, name: str, at_s: float | None, injected_s: float, axis: Axis, speed: float
+    number: int, name: str, at_s: float | None, since_s: float, axis: Axis, speed: float
 ) -> Step:
     if at_s is None:
         return Step(number=number, name=name, at="not seen", after=NONE, configured=NONE)
-    after_s = at_s - injected_s
+    after_s = at_s - since_s
     return Step(
         number=number,
         name=name,
