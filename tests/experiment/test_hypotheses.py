@@ -233,6 +233,39 @@ def test_executions_are_counted_from_the_pods_side() -> None:
     assert answer("executed-twice", history(calls)) == "unknown"
 
 
+def test_what_no_pod_remembers_may_have_been_executed_twice() -> None:
+    calls = [call(n / 10, id=str(n)) for n in range(40)]
+    found = history(calls, executions=executed(*(str(n) for n in range(30))))
+    none = verdict("executed-twice", found)
+    assert none.answer == "unknown"
+    assert none.found == (
+        "0 of 30 that pods remember; no pod remembers 10 others that were, or may have been, "
+        "executed"
+    )
+    assert answer("executed-twice", found, atMost=9) == "unknown"
+    assert answer("executed-twice", found, atMost=10) == "pass"
+    assert answer("executed-but-failed", found) == "pass"
+    doubled = history(calls, executions=executed(*(str(n) for n in range(30)), count=2))
+    assert answer("executed-twice", doubled) == "fail"
+
+
+@pytest.mark.parametrize(
+    ("kind", "outcome"), [("executed-twice", "unknown"), ("executed-but-failed", "failed")]
+)
+def test_calls_without_an_answer_are_in_doubt_only_if_a_pod_has_lost_its_memory(
+    kind: str, outcome: Any
+) -> None:
+    calls = [*(call(n / 10, id=str(n)) for n in range(30)), call(13, outcome)]
+    memory = executed(*(str(n) for n in range(30)))
+    starts, ends = truth(0, "down", why="starting"), truth(12, "down", why="not running")
+    for truths, wanted in [
+        ([starts, truth(0.1, "up")], "pass"),
+        ([starts, truth(0.1, "up"), ends], "unknown"),
+    ]:
+        found = history(calls, executions=memory, truths=truths)
+        assert answer(kind, found) == wanted
+
+
 def test_spread_counts_pods_that_answered_nothing_and_needs_calls_for_each() -> None:
     pods = tuple(f"default/web-{n}" for n in (1, 2, 3))
     members = Members(pods={"default/web": pods}, nodes=("node-1", "node-2"))

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from emucluster.experiment import hypothesis_spec as asked
-from emucluster.experiment.history import CallRecord
+from emucluster.experiment.history import CallRecord, History
 from emucluster.experiment.judging.context import (
     Context,
     continuously,
@@ -17,7 +17,7 @@ from emucluster.experiment.judging.context import (
 from emucluster.experiment.measures.availability import availability as measure_availability
 from emucluster.experiment.measures.availability import error_budget
 from emucluster.experiment.measures.connections import split
-from emucluster.experiment.measures.executions import executions
+from emucluster.experiment.measures.executions import executions, has_lost_memory
 from emucluster.experiment.measures.latency import latencies_s
 from emucluster.experiment.measures.outage import longest_gap_s
 from emucluster.experiment.stats import quantile, wilson
@@ -202,18 +202,24 @@ def executed_but_failed(about: asked.ExecutedButFailed, context: Context) -> Ver
 def _executed(
     about: asked.ExecutedTwice | asked.ExecutedButFailed, context: Context, what: str, field: str
 ) -> Verdict:
+    """What no pod remembers may have been so: a pass that it could undo is unknown."""
     words = f"at most {about.at_most} calls {what}"
     calls = context.calls(about)
     found = executions(calls, context.history.executions)
     ids: tuple[str, ...] = getattr(found, field)
     answer: Answer = "pass" if len(ids) <= about.at_most else "fail"
     told = f"{len(ids)} of {found.remembered} that pods remember"
+    forgotten = _forgotten(calls, context.history, of_failed=field == "but_failed")
     needed = about.min_calls or FEW_CALLS
     if found.remembered < needed and answer == "pass":
         answer, told = "unknown", f"{told}; {needed} are needed to tell"
+    elif len(ids) + forgotten > about.at_most and answer == "pass":
+        others = f"no pod remembers {forgotten} others that were, or may have been, executed"
+        answer, told = "unknown", f"{told}; {others}"
     numbers: dict[str, float | None] = {
         "calls": len(calls),
         "remembered_by_pods": found.remembered,
+        "forgotten_by_pods": forgotten,
         "found": len(ids),
     }
     by_id = {call.id: call for call in calls}
@@ -226,3 +232,18 @@ def _executed(
         bound=about.at_most,
         evidence=Evidence(numbers=numbers, calls=call_ids(by_id[i] for i in ids)),
     )
+
+
+def _forgotten(calls: Sequence[CallRecord], history: History, *, of_failed: bool) -> int:
+    """Calls of which no pod's memory tells, though they may have been what is asked for.
+
+    An answered call that nobody remembers was executed by a pod that is gone. One without an answer
+    may have been, but only if a memory was lost at all: pods that all live tell of everything.
+    """
+    remembered = {execution.call_id for execution in history.executions}
+    others = [call for call in calls if call.id not in remembered]
+    answered = sum(call.ok for call in others)
+    is_lost = answered > 0 or has_lost_memory(history, {call.service for call in calls})
+    if of_failed:
+        return sum(call.outcome == "failed" for call in others) if is_lost else 0
+    return answered + (sum(call.outcome == "unknown" for call in others) if is_lost else 0)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from msgspec import Struct
 
-from emucluster.experiment.history import CallRecord, Execution
+from emucluster.experiment.history import CallRecord, Execution, History
 
 
 class Executions(Struct, frozen=True, kw_only=True):
@@ -39,3 +39,18 @@ def executions(calls: Iterable[CallRecord], executed: Iterable[Execution]) -> Ex
         but_failed=tuple(call.id for call in known if call.outcome == "failed"),
         though_unknown=tuple(call.id for call in known if call.outcome == "unknown"),
     )
+
+
+def has_lost_memory(history: History, services: Collection[str]) -> bool:
+    """Whether a pod that ran went down during the run; pods of Services not named do not count."""
+    ran: set[str] = set()
+    for truth in sorted(history.truths, key=lambda truth: truth.at_s):
+        if not truth.subject.startswith("pod/"):
+            continue
+        if truth.services and not {"", *truth.services} & set(services):
+            continue
+        if truth.state != "down":
+            ran.add(truth.subject)
+        elif truth.subject in ran and truth.at_s >= history.start_s:
+            return True
+    return False
