@@ -242,5 +242,7 @@ def _told(subject: str, by: frozenset[str]) -> str:
 
 def verdict(trial: Trial, trials: int) -> str:
     """What a trial came to, in a line."""
-    why = f": {trial.invalid_reasons[0]}" if trial.invalid_reasons else ""
+    reasons = trial.invalid_reasons
+    more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+    why = f": {reasons[0]}{more}" if reasons else ""
     return f"trial {trial.number + 1} of {trials}: {trial.overall}{why}"

@@ -25,6 +25,9 @@ AFTER_A_LIMIT = (
 )
 """What to do where a trial is invalid for nothing but the machine's limits."""
 
+REASONS_MAX = 3
+"""So many reasons of an invalid trial are told in full; the page and results.json have all."""
+
 
 class Headline(Struct, frozen=True, kw_only=True):
     """What a report opens with.
@@ -135,7 +138,7 @@ def _why(result: RunResult) -> str:
         if first is None:
             return "No reason was recorded."
         advice = f" {AFTER_A_LIMIT}" if first.limited else ""
-        return _sentence(first.invalid_reasons[0]) + advice
+        return _reasons(first.invalid_reasons) + advice
     if result.overall == "pass":
         number = len(alike[0].verdicts) if alike else 0
         return f"{plural(number, 'hypothesis', 'hypotheses')} asked, and all held."
@@ -147,9 +150,9 @@ def _why(result: RunResult) -> str:
 
 
 def _decided_by(verdict: Verdict) -> str:
-    """`name (phases): asked; found`; a hypothesis without a name is called by what it asked."""
+    """`Asked: name (phases): bound. Found: value.`; what has no name is called by what it asked."""
     asked = "" if verdict.name == verdict.asked else f": {verdict.asked}"
-    return _sentence(f"{told(verdict)}{asked}; found {verdict.found}")
+    return f"Asked: {_ended(told(verdict) + asked)} Found: {_ended(verdict.found)}"
 
 
 def told(verdict: Verdict) -> str:
@@ -177,5 +180,15 @@ def _weight(result: RunResult) -> str:
     return f" So it was in {alike} of {total} trials.{again}"
 
 
+def _reasons(reasons: Sequence[str]) -> str:
+    more = len(reasons) - REASONS_MAX
+    told = " ".join(_sentence(reason) for reason in reasons[:REASONS_MAX])
+    return f"{told} And {plural(more, 'more reason')}." if more > 0 else told
+
+
 def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"
+    return _ended(f"{text[:1].upper()}{text[1:]}")
+
+
+def _ended(text: str) -> str:
+    return f"{text}{'' if text.endswith(('.', '?', '!')) else '.'}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from emucluster.core.printable import printable
+from emucluster.experiment.judging.context import percent as judged_percent
 from emucluster.experiment.stats import Interval
 
 NONE = "–"
@@ -31,15 +32,8 @@ def seconds(value_s: float | None) -> str:
 
 
 def percent(share: float | None) -> str:
-    """`99.95 %`, never rounded to 100 % or 0 %."""
-    if share is None:
-        return NONE
-    for digits in range(1, 8):
-        text = f"{share * 100:.{digits}f}"
-        rounded_away = (float(text) == 100 and share != 1) or (float(text) == 0 and share != 0)
-        if not rounded_away:
-            return f"{text.rstrip('0').rstrip('.')} %"
-    return f"{share * 100!r} %"
+    """`99.95 %` as verdicts have it, never rounded to 100 % or 0 %."""
+    return NONE if share is None else judged_percent(share)
 
 
 def count(value: float | None) -> str:

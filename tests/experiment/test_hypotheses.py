@@ -173,7 +173,20 @@ def test_a_pod_that_only_starts_is_no_detection() -> None:
     found = history(
         steady(), faults=[fault()], beliefs=beliefs, truths=[truth(14, "down", pod, why="starting")]
     )
-    assert verdict("time-to-detect", found, atMost="5s").found == "1 not noticed at all"
+    told = verdict("time-to-detect", found, atMost="5s").found
+    assert told == "1 of 1 not noticed at all (power-off.0)"
+
+
+def test_of_many_faults_that_nobody_noticed_three_are_named() -> None:
+    faults = [fault(id=f"power-off.{number}") for number in range(5)]
+    told = verdict("time-to-detect", history(steady(), faults=faults), atMost="5s").found
+    assert told == ("5 of 5 not noticed at all (power-off.0, power-off.1, power-off.2 and 2 more)")
+
+
+def test_shares_have_as_many_digits_as_tell_them_apart() -> None:
+    found = verdict("availability", lossy(1, 25_000), atLeast="99.999%")
+    assert found.asked == "availability at least 99.999 %"
+    assert found.found.startswith("99.996 %: ")
 
 
 def recovering(until_s: float, end_s: float = END_S) -> History:

@@ -65,7 +65,7 @@ def printed(result: RunResult, recordings: Any = (), *, width: int = 100, **how:
     ("result", "overall", "why"),
     [
         (judged(PASSES), "pass", "1 hypothesis asked, and all held."),
-        (judged(PASSES, FAILS), "fail", "availability at least 99 %; found 50 %"),
+        (judged(PASSES, FAILS), "fail", "availability at least 99 %. Found: 50 %"),
         (judged(PASSES, CANNOT_TELL), "unknown", "no dns was watched"),
         (judged(FAILS, invalid=("the clock stood still",)), "invalid", "The clock stood still."),
         (judged(), "unknown", "Nothing was asked."),
@@ -88,6 +88,37 @@ def test_a_machine_that_was_too_slow_is_told_with_what_to_do() -> None:
     assert headline(result).why == f"Processors were 99% busy. {AFTER_A_LIMIT}"
     broken = judged(FAILS, invalid=("the clock stood still",))
     assert AFTER_A_LIMIT not in headline(broken).why
+
+
+def test_a_verdict_that_failed_does_not_read_as_if_it_held() -> None:
+    result = judged({"kind": "time-to-detect", "atMost": "4s"})
+    head = headline(result)
+    assert head.why == (
+        "Asked: noticed by anybody within 4 s. Found: 1 of 1 not noticed at all (power-off.0)."
+    )
+    for text in (printed(result, width=200), markdown(result).replace("\\", "")):
+        assert head.why in text
+
+
+def test_all_reasons_why_a_run_is_invalid_are_told_or_counted() -> None:
+    two = judged(FAILS, invalid=("the clock stood still", "somebody else had a hand in it"))
+    why = "The clock stood still. Somebody else had a hand in it."
+    assert headline(two).why == why
+    assert why in markdown(two)
+    assert why in printed(two)
+    many = judged(FAILS, invalid=tuple(f"reason {number}" for number in range(5)))
+    assert headline(many).why == "Reason 0. Reason 1. Reason 2. And 2 more reasons."
+
+
+def test_a_share_is_told_alike_wherever_it_stands() -> None:
+    asked = experiment(hypotheses=[FAILS])
+    calls = [call(n / 10, "failed" if n < 89 else "ok") for n in range(270)]
+    trial = trial_result(
+        asked, expand(asked, topology(), 0), history(calls), Environment(), clean=True
+    )
+    text = printed(run_result(asked, [trial], Environment(), seed=0))
+    assert text.count("67.04 %") == 3
+    assert "67 %" not in text
 
 
 def test_of_several_trials_the_headline_tells_how_many_came_out_so() -> None:

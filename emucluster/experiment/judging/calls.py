@@ -10,6 +10,7 @@ from emucluster.experiment.history import CallRecord, History
 from emucluster.experiment.judging.context import (
     Context,
     continuously,
+    exact_percent,
     percent,
     seconds,
     verdict,
@@ -63,7 +64,7 @@ def _availability(about: asked.Availability, calls: Sequence[CallRecord]) -> Ver
     return verdict(
         about,
         answer,
-        f"availability at least {percent(objective)}",
+        f"availability at least {exact_percent(objective)}",
         words,
         value=found.share,
         bound=objective,

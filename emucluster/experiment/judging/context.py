@@ -110,10 +110,18 @@ def _worst_budget(parts: Sequence[Verdict]) -> dict[str, float | None]:
 
 
 def percent(share: float) -> str:
-    """`99.95 %`, with as many digits as tell it from 100 %."""
-    return (
-        f"{share * 100:.10g} %" if round(share * 100, 2) == share * 100 else f"{share * 100:.4g} %"
-    )
+    """`99.95 %`, of what was measured: two digits, or as many as tell it from 100 % and 0 %."""
+    for digits in range(2, 8):
+        text = f"{share * 100:.{digits}f}"
+        rounded_away = (float(text) == 100 and share != 1) or (float(text) == 0 and share != 0)
+        if not rounded_away:
+            return f"{text.rstrip('0').rstrip('.')} %"
+    return f"{share * 100!r} %"
+
+
+def exact_percent(share: float) -> str:
+    """`99.995 %`, of what was asked: all digits that it has."""
+    return f"{share * 100:.10g} %"
 
 
 def seconds(value_s: float) -> str:

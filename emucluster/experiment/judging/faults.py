@@ -5,10 +5,13 @@ from __future__ import annotations
 from emucluster.experiment import hypothesis_spec as asked
 from emucluster.experiment.history import BeliefRecord, FaultRecord
 from emucluster.experiment.judging.calls import FEW_CALLS
-from emucluster.experiment.judging.context import Context, percent, seconds, verdict
+from emucluster.experiment.judging.context import Context, exact_percent, seconds, verdict
 from emucluster.experiment.measures.detection import Causes, observer
 from emucluster.experiment.measures.rates import goodput
 from emucluster.experiment.verdict import Answer, Evidence, Stretch, Verdict, call_ids
+
+NAMED_MAX = 3
+"""Of more faults that nobody noticed, so many are named."""
 
 WATCH_CALLS = 5
 """After the last lost call, so many must have succeeded for it to count as the last."""
@@ -46,7 +49,13 @@ def time_to_detect(about: asked.TimeToDetect, context: Context) -> Verdict:
     if missed:
         late = any(t > bound_s for t in taken_s)
         answer = "unknown" if too_soon and not late else "fail"
-    found = seconds(value_s) if value_s is not None else f"{len(missed)} not noticed at all"
+    if value_s is not None:
+        found = seconds(value_s)
+    else:
+        names = [fault.id for fault, s in zip(faults, stretches, strict=True) if s.value is None]
+        more = f" and {len(names) - NAMED_MAX} more" if len(names) > NAMED_MAX else ""
+        which = ", ".join(names[:NAMED_MAX])
+        found = f"{len(missed)} of {len(faults)} not noticed at all ({which}{more})"
     if answer == "unknown":
         found += "; the run ended too soon to tell"
     return verdict(
@@ -139,9 +148,8 @@ def goodput_recovers(about: asked.GoodputRecovers, context: Context) -> Verdict:
     """A system that stays down although the fault is gone and load goes on is metastable."""
     bound_s = context.bound_s(about.within_s)
     share = float(about.at_least)
-    words = (
-        f"{percent(share)} of the baseline's goodput within {seconds(bound_s)} of the fault's end"
-    )
+    wanted = exact_percent(share)
+    words = f"{wanted} of the baseline's goodput within {seconds(bound_s)} of the fault's end"
     found = goodput(context.history, group=about.group, at_least=share)
     numbers: dict[str, float | None] = {
         "baseline_per_s": found.baseline_per_s,
