@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from bisect import bisect_right
 
 import plotext
 from rich.text import Text
 
-from emucluster.experiment.history import CallRecord, History
-from emucluster.experiment.measures.rates import Bin, bins
+from emucluster.experiment.history import History
+from emucluster.experiment.measures.rates import Rates, edges, rates_between
 from emucluster.report.words import shown
 
 HEIGHT = 12
@@ -17,6 +17,9 @@ LABEL = 6
 FRAME = LABEL + 2
 """Columns that are not the plot's own: labels and a line on either side."""
 
+CALLS_PER_BIN = 10
+"""So many on average, or the picture shows chance and no rate, but for at least `BINS_MIN` bins."""
+BINS_MIN = 10
 FAULTS_MAX = 4
 OUTCOMES = ("ok", "unknown", "failed")
 MARKS = {"ok": "█", "unknown": "▒", "failed": "░"}
@@ -28,7 +31,8 @@ _FRAME = str.maketrans("┌┐└┘│─┬┴├┤┼", "++++|-+++++")
 def rate_plot(history: History, *, width: int, is_ascii: bool) -> Text | None:
     """Outcomes of all groups, stacked, with the faults above; None where there is nothing to draw.
 
-    Outcomes differ by their characters, so that colour only helps. One column is one bin.
+    Outcomes differ by their characters, so that colour only helps. Bins are as many columns wide as
+    hold some calls, and begin with phases and faults.
     """
     columns = width - FRAME
     if not history.phases or not history.calls or columns < 10:
@@ -36,7 +40,7 @@ def rate_plot(history: History, *, width: int, is_ascii: bool) -> Text | None:
     duration_s = history.end_s - history.start_s
     if duration_s <= 0:
         return None
-    found = _binned(history.calls, history, columns)
+    found = _by_column(history, columns)
     marks = ASCII_MARKS if is_ascii else MARKS
     text = Text()
     for line in fault_lines(history, columns, is_ascii=is_ascii):
@@ -48,18 +52,34 @@ def rate_plot(history: History, *, width: int, is_ascii: bool) -> Text | None:
     return text
 
 
-def _binned(calls: Sequence[CallRecord], history: History, columns: int) -> list[Bin]:
-    width_s = (history.end_s - history.start_s) / columns
-    return bins(calls, start_s=history.start_s, end_s=history.end_s, width_s=width_s)
+def _by_column(history: History, columns: int) -> list[Rates]:
+    """What each column shows: the rates of the bin in which its middle is."""
+    start_s, end_s = history.start_s, history.end_s
+    column_s = (end_s - start_s) / columns
+    calls = history.calls_in()
+    bin_columns = math.ceil(CALLS_PER_BIN * columns / max(1, len(calls)))
+    width_s = column_s * min(bin_columns, max(1, columns // BINS_MIN))
+    at_s = edges(start_s, end_s, width_s=width_s, moments=moments(history))
+    found = rates_between(calls, at_s)
+    middles = (start_s + (column + 0.5) * column_s for column in range(columns))
+    return [found[min(len(found), bisect_right(at_s, middle_s)) - 1] for middle_s in middles]
 
 
-def _rows(found: list[Bin], duration_s: float, width: int, marks: dict[str, str]) -> list[str]:
+def moments(history: History) -> list[float]:
+    """When phases and faults began and faults ended."""
+    found = [span.start_s for span in history.phases]
+    found += [at_s for f in history.faults if (at_s := f.in_force_from_s) is not None]
+    found += [f.ended_s for f in history.faults if f.in_force_from_s and f.ended_s is not None]
+    return found
+
+
+def _rows(found: list[Rates], duration_s: float, width: int, marks: dict[str, str]) -> list[str]:
     """The rows of the plot, without colours. What lies above is drawn first, and covered below."""
     columns = width - FRAME
     heights = [0.0] * len(found)
     stack: list[tuple[str, list[float]]] = []
     for outcome in OUTCOMES:
-        added = [getattr(b, outcome) / b.width_s for b in found]
+        added = [getattr(rates, outcome) for rates in found]
         heights = [height + more for height, more in zip(heights, added, strict=True)]
         stack.append((outcome, heights))
     plotext.terminal.limit(False, False)
@@ -129,7 +149,7 @@ def _fault_line(
     right = max(column(end_s), left + 1)
     fill = "=" if is_ascii else "━"
     label = f" {name} "
-    if len(label) <= right - left:
+    if len(label) + 2 <= right - left:
         return " " * left + label.center(right - left, fill)
     beside = fill * (right - left) + label
     if left + len(beside) <= width:

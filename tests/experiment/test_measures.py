@@ -21,7 +21,13 @@ from emucluster.experiment.measures.outage import (
     outage_of_group,
     outage_of_service,
 )
-from emucluster.experiment.measures.rates import bins, goodput
+from emucluster.experiment.measures.rates import (
+    bins,
+    bins_between,
+    edges,
+    goodput,
+    rates_between,
+)
 from emucluster.experiment.measures.spread import jain, spread
 
 from .build import END_S, call, executed, fault, history, steady
@@ -160,6 +166,40 @@ def test_what_pods_executed_is_held_against_what_clients_were_told() -> None:
 def test_bins_hold_the_calls_that_were_due_in_them() -> None:
     found = bins([call(0), call(0.999), call(1.0, "failed"), call(2.5)], start_s=0, end_s=2.2)
     assert [(b.start_s, b.ok, b.failed) for b in found] == [(0, 2, 0), (1, 0, 1)]
+
+
+def test_bins_begin_with_what_happened_where_they_would_not_be_too_narrow() -> None:
+    assert edges(0, 10, width_s=2) == [0, 2, 4, 6, 8, 10]
+    assert edges(0, 10, width_s=2, moments=[5]) == pytest.approx([0, 2.5, 5, 7.5, 10])
+    assert edges(0, 10, width_s=4, moments=[9, 1, 5, 6]) == [0, 5, 10]
+
+
+@given(st.floats(0.5, 200), st.lists(st.floats(0, 40), max_size=5), st.floats(0.1, 10))
+def test_a_constant_rate_is_constant_in_every_bin(
+    rate_per_s: float, moments: list[float], width_s: float
+) -> None:
+    width_s = max(width_s, 1.01 / rate_per_s)
+    at_s = edges(0, END_S, width_s=width_s, moments=moments)
+    if (END_S / (len(at_s) - 1)) < 1 / rate_per_s:
+        return
+    found = rates_between(steady(rate_per_s=rate_per_s), at_s)[:-1]
+    assert [one.ok for one in found] == pytest.approx([rate_per_s] * len(found))
+
+
+def test_a_pause_is_one_and_calls_due_at_once_count_all() -> None:
+    found = rates_between([call(0), call(0, "failed"), call(1), call(8)], [0, 2, 4, 6, 8, 10])
+    assert [(one.ok, one.failed) for one in found] == [
+        (pytest.approx(0.75), pytest.approx(0.5)),
+        (pytest.approx(0.25), 0),
+        (0, 0),
+        (0, 0),
+        (0.5, 0),
+    ]
+
+
+def test_bins_need_not_be_alike() -> None:
+    found = bins_between([call(0), call(4.9), call(5), call(10)], [0, 5, 6])
+    assert [(one.width_s, one.ok) for one in found] == [(5, 2), (1, 1)]
 
 
 def test_goodput_that_comes_back_tells_when() -> None:

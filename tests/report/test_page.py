@@ -101,6 +101,22 @@ def test_each_group_has_a_chart_of_rate_and_one_of_latency(browser: Browser, pag
     assert all(colours > 10 for colours in painted)
 
 
+def test_faults_that_overlap_are_named_one_above_the_other(browser: Browser, page: Path) -> None:
+    browser.open(page)
+    faults = [
+        {"name": name, "from": start_s, "to": 30}
+        for name, start_s in [("lying", 5), ("slow", 5.1), ("freeze", 20), ("lying", 20.1)]
+    ]
+    head = browser.evaluate(f"charts.heading({{end: 40, faults: {faults}}}, 800)")
+    assert [(one["name"], one["row"]) for one in head["names"]] == [
+        ("lying", 0),
+        ("slow", 1),
+        ("freeze", 0),
+        ("lying", 1),
+    ]
+    assert head["more"] > 0
+
+
 def test_dark_and_light_are_both_legible_and_can_be_switched(browser: Browser, page: Path) -> None:
     def contrast() -> float:
         return float(browser.evaluate(f"({CONTRAST})(document.querySelector('.card'))"))

@@ -115,6 +115,19 @@ def test_client_groups_are_told_in_the_order_of_the_file() -> None:
     assert [group["name"] for group in charts["groups"]] == order
 
 
+def test_the_bins_of_charts_begin_with_the_faults() -> None:
+    result, (recording,) = run()
+    (trial,) = result.trials
+    charts = trial_view(result, trial, recording).charts
+    (shade,) = charts["faults"]
+    for group in charts["groups"]:
+        assert shade["from"] in group["edges"]
+        assert len(group["edges"]) == len(group["ok"]) + 1 == len(group["p99"]) + 1
+        assert (group["edges"][0], group["edges"][-1]) == (0, charts["end"])
+        before = group["edges"].index(shade["from"])
+        assert not any(group["failed"][: before - 1])
+
+
 def test_an_availability_has_an_error_budget() -> None:
     (budget,) = budgets(asked({"kind": "availability", "atLeast": "99%", "group": "storefront"}))
     assert budget.told == "148 lost of 48.3 allowed: 307 % spent"

@@ -30,6 +30,7 @@ from emucluster.report.headline import AFTER_A_LIMIT, headline
 from emucluster.report.junit import junit
 from emucluster.report.markdown import markdown
 from emucluster.report.notes import notes
+from emucluster.report.plot import fault_lines, rate_plot
 from emucluster.report.words import from_peers
 from tests.experiment.build import END_S, call, experiment, fault, history, steady, topology
 from tests.report.synthetic import run
@@ -300,6 +301,33 @@ def test_without_utf_8_and_colour_nothing_is_lost() -> None:
     assert "\x1b" not in text
     assert "= lost-power =" in text
     assert "# ok   ? unknown   x failed" in text
+
+
+@pytest.mark.parametrize("rate_per_s", [3, 5.7, 60])
+def test_a_constant_rate_is_drawn_as_one(rate_per_s: float) -> None:
+    plot = rate_plot(history(steady(rate_per_s=rate_per_s)), width=100, is_ascii=True)
+    assert plot is not None
+    rows = [line[7:-1] for line in plot.plain.splitlines() if line.endswith("|")]
+    assert len([row for row in rows if "#" in row]) > 5
+    for row in rows:
+        assert len(set(row)) == 1, row
+
+
+def test_what_is_lost_begins_in_the_column_of_its_fault() -> None:
+    calls = [*steady(0, 13, 4), *steady(13, 18, 4, outcome="failed"), *steady(18, END_S, 4)]
+    records = history(calls, faults=[fault(13, 18)])
+    plot = rate_plot(records, width=100, is_ascii=True)
+    assert plot is not None
+    named, *rows = plot.plain.splitlines()
+    left = len(named) - len(named.lstrip())
+    bottom = [row for row in rows if "x" in row and "failed" not in row][-1]
+    assert bottom.index("x") == left
+
+
+def test_the_name_of_a_fault_never_hides_how_long_it_was() -> None:
+    records = history(steady(), faults=[fault(10, 15.3, fault="error-rate")])
+    (line,) = fault_lines(records, 92, is_ascii=True)
+    assert "=" in line
 
 
 def test_escape_sequences_and_markup_in_names_do_nothing() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Literal
 
 from msgspec import Struct
@@ -74,6 +76,89 @@ def _bin(start_s: float, width_s: float, calls: Sequence[CallRecord]) -> Bin:
         p50_s=quantile(taken, 0.5) if taken else None,
         p99_s=quantile(taken, 0.99) if taken else None,
     )
+
+
+class Rates(Struct, frozen=True, kw_only=True):
+    """Calls a second by outcome."""
+
+    ok: float = 0.0
+    failed: float = 0.0
+    unknown: float = 0.0
+
+
+def edges(
+    start_s: float, end_s: float, *, width_s: float, moments: Iterable[float] = ()
+) -> list[float]:
+    """Where bins of about `width_s` begin, and where the last one ends.
+
+    Each of `moments` is among them, unless it is nearer than `width_s` to an end or to one before.
+    """
+    found = [start_s]
+    for at_s in sorted(moments):
+        if at_s - found[-1] >= width_s and end_s - at_s >= width_s:
+            found.append(at_s)
+    found.append(end_s)
+    divided = [start_s]
+    for left_s, right_s in pairwise(found):
+        number = max(1, round((right_s - left_s) / width_s))
+        divided += [left_s + (right_s - left_s) * n / number for n in range(1, number)]
+        divided.append(right_s)
+    return divided
+
+
+def bins_between(calls: Sequence[CallRecord], at_s: Sequence[float]) -> list[Bin]:
+    """Bins from each of these times to the next."""
+    groups: list[list[CallRecord]] = [[] for _ in at_s[1:]]
+    for call in calls:
+        index = bisect_right(at_s, call.intended_s) - 1
+        if 0 <= index < len(groups):
+            groups[index].append(call)
+    return [
+        _bin(left_s, right_s - left_s, group)
+        for (left_s, right_s), group in zip(pairwise(at_s), groups, strict=True)
+    ]
+
+
+def rates_between(calls: Sequence[CallRecord], at_s: Sequence[float]) -> list[Rates]:
+    """Rates from each of these times to the next, of calls in the order of when they were due.
+
+    A call stands for the time until the next one of its group, but for no longer than a bin: so a
+    constant rate is constant, however few calls fall into a bin, and a pause is one.
+    """
+    width_s = (at_s[-1] - at_s[0]) / (len(at_s) - 1)
+    sums = {outcome: [0.0] * (len(at_s) - 1) for outcome in ("ok", "failed", "unknown")}
+    groups: dict[str, list[CallRecord]] = {}
+    for call in calls:
+        groups.setdefault(call.group, []).append(call)
+    for own in groups.values():
+        gap_s = width_s
+        for number, call in enumerate(own):
+            if number + 1 < len(own):
+                gap_s = min(width_s, own[number + 1].intended_s - call.intended_s)
+            # Before its first call a group has the rate with which it begins.
+            is_first = number == 0 and call.intended_s - at_s[0] <= gap_s
+            left_s = at_s[0] if is_first else call.intended_s
+            _share_out(sums[call.outcome], at_s, left_s, call.intended_s + gap_s, gap_s)
+    widths = [right_s - left_s for left_s, right_s in pairwise(at_s)]
+    return [
+        Rates(**{outcome: found[i] / own_s for outcome, found in sums.items()})
+        for i, own_s in enumerate(widths)
+    ]
+
+
+def _share_out(
+    sums: list[float], at_s: Sequence[float], left_s: float, right_s: float, gap_s: float
+) -> None:
+    """Give each bin that a call stands in its part of it."""
+    index = bisect_right(at_s, left_s) - 1
+    if gap_s <= 0:
+        if 0 <= index < len(sums):
+            sums[index] += 1
+        return
+    while 0 <= index < len(sums) and left_s < right_s:
+        until_s = min(right_s, at_s[index + 1])
+        sums[index] += (until_s - left_s) / gap_s
+        left_s, index = until_s, index + 1
 
 
 def goodput(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from emucluster.experiment.history import CallRecord, FaultRecord, History, PhaseSpan
-from emucluster.experiment.measures.rates import bins
+from emucluster.experiment.measures.rates import bins_between, edges, rates_between
 from emucluster.report.page.axis import Axis
 
 BINS_MAX = 160
@@ -25,7 +25,8 @@ def chart_data(history: History, axis: Axis, order: Sequence[str]) -> dict[str, 
     for call in history.calls:
         by_group.setdefault(call.group, []).append(call)
     names = [*(name for name in order if name in by_group), *sorted(by_group.keys() - set(order))]
-    groups = [_group(name, by_group[name], axis) for name in names]
+    began = moments(history)
+    groups = [_group(name, by_group[name], axis, began) for name in names]
     return {
         "end": round(axis.duration_s, 3),
         "groups": [group for group in groups if group is not None],
@@ -63,18 +64,29 @@ def merged(faults: Sequence[FaultRecord], axis: Axis) -> list[dict[str, Any]]:
     ]
 
 
-def _group(name: str, calls: Sequence[CallRecord], axis: Axis) -> dict[str, Any] | None:
+def moments(history: History) -> list[float]:
+    """When faults began, at which bins begin: what a fault does is not drawn before it."""
+    first: dict[str, float] = {}
+    for fault in history.faults:
+        if (at_s := fault.in_force_from_s) is not None:
+            first[fault.fault] = min(at_s, first.get(fault.fault, at_s))
+    return list(first.values())
+
+
+def _group(
+    name: str, calls: Sequence[CallRecord], axis: Axis, began: Iterable[float]
+) -> dict[str, Any] | None:
     if axis.duration_s <= 0:
         return None
     number = min(BINS_MAX, max(BINS_MIN, len(calls) // CALLS_PER_BIN))
-    width_s = axis.duration_s / number
-    found = bins(calls, start_s=axis.start_s, end_s=axis.end_s, width_s=width_s)
+    at_s = edges(axis.start_s, axis.end_s, width_s=axis.duration_s / number, moments=began)
+    found, shown = bins_between(calls, at_s), rates_between(calls, at_s)
     return {
         "name": name,
-        "width": round(width_s, 6),
-        "ok": [_rounded(b.ok / width_s) for b in found],
-        "failed": [_rounded(b.failed / width_s) for b in found],
-        "unknown": [_rounded(b.unknown / width_s) for b in found],
+        "edges": [_since(axis, edge_s) for edge_s in at_s],
+        "ok": [_rounded(rates.ok) for rates in shown],
+        "failed": [_rounded(rates.failed) for rates in shown],
+        "unknown": [_rounded(rates.unknown) for rates in shown],
         "p50": [_rounded(b.p50_s) for b in found],
         "p99": [_rounded(b.p99_s) for b in found],
     }

@@ -2,14 +2,14 @@
 // The charts of rate and latency. `draw(element, data, kind, group)` fills an element.
 const charts = (() => {
   const GUTTER = 92;
+  // Of the names of faults: the height of a row, and how many there are at most.
+  const ROW = 14;
+  const ROWS_MAX = 8;
+  const font = (pixel) => `${12 * pixel}px system-ui, "DejaVu Sans", sans-serif`;
 
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-  // Bins become steps: the last value is held until the end.
-  const edges = (bins, end) => {
-    const starts = bins.ok.map((_, i) => Math.min(end, i * bins.width));
-    return [...starts, end];
-  };
+  // Bins become steps: the last value is held until the end of its bin.
   const held = (values) => [...values, values[values.length - 1]];
 
   const latency = (seconds) => {
@@ -19,14 +19,15 @@ const charts = (() => {
   };
 
   // Faults shaded and named, phases marked; over the data, so that nothing hides them.
-  const overlay = (data) => (u) => {
+  const overlay = (data, head) => (u) => {
     const { ctx, bbox } = u;
     const pixel = uPlot.pxRatio;
+    const above = (34 + head.more) * pixel;
     ctx.save();
     ctx.beginPath();
-    ctx.rect(bbox.left, bbox.top - 34 * pixel, bbox.width, bbox.height + 34 * pixel);
+    ctx.rect(bbox.left, bbox.top - above, bbox.width, bbox.height + above);
     ctx.clip();
-    ctx.font = `${12 * pixel}px system-ui, "DejaVu Sans", sans-serif`;
+    ctx.font = font(pixel);
     ctx.textBaseline = "middle";
     ctx.textAlign = "left";
     const shade = colour("--shade");
@@ -40,7 +41,14 @@ const charts = (() => {
       ctx.setLineDash([]);
       for (const x of [left, right]) line(ctx, x, bbox.top, bbox.top + bbox.height);
     }
-    names(u, data.faults);
+    ctx.fillStyle = colour("--ink");
+    for (const one of head.names) {
+      const left = u.valToPos(one.from, "x", true);
+      const [low, high] = [bbox.left, bbox.left + bbox.width - (one.wide + 4) * pixel];
+      if (u.valToPos(one.to, "x", true) < bbox.left || left > bbox.left + bbox.width) continue;
+      const x = Math.max(low, Math.min(left + 4 * pixel, high));
+      ctx.fillText(one.name, x, bbox.top - (26 + one.row * ROW) * pixel);
+    }
     ctx.fillStyle = colour("--dim");
     ctx.strokeStyle = colour("--dim");
     ctx.setLineDash([3 * pixel, 4 * pixel]);
@@ -63,30 +71,41 @@ const charts = (() => {
     ctx.stroke();
   };
 
-  // Names of faults above the phases, each once and only where there is room.
-  const names = (u, faults) => {
-    const { ctx, bbox } = u;
-    const pixel = uPlot.pxRatio;
-    let free = -Infinity;
-    ctx.fillStyle = colour("--ink");
-    for (const fault of [...faults].sort((a, b) => a.from - b.from)) {
-      const width = ctx.measureText(fault.name).width;
-      const left = u.valToPos(fault.from, "x", true);
-      const x = Math.max(bbox.left, Math.min(left + 4 * pixel, bbox.left + bbox.width - width - 4));
-      if (x < free) continue;
-      ctx.fillText(fault.name, x, bbox.top - 26 * pixel);
-      free = x + width + 12 * pixel;
+  // Names of faults, each in the lowest row above the phases that has room for it. A fault that
+  // comes again is named again only where that needs no further row.
+  const heading = (data, width) => {
+    const ctx = document.createElement("canvas").getContext("2d");
+    ctx.font = font(1);
+    const named = new Set();
+    const free = [];
+    const found = [];
+    for (const fault of [...data.faults].sort((a, b) => a.from - b.from)) {
+      const wide = ctx.measureText(fault.name).width;
+      const at = (fault.from / (data.end || 1)) * width + 4;
+      const x = Math.max(0, Math.min(at, width - wide - 4));
+      let row = free.findIndex((end) => x >= end);
+      if (row < 0 && (named.has(fault.name) || free.length >= ROWS_MAX)) continue;
+      if (row < 0) row = free.length;
+      free[row] = x + wide + 12;
+      named.add(fault.name);
+      found.push({ ...fault, wide, row });
     }
+    return { names: found, more: Math.max(0, free.length - 1) * ROW };
   };
 
-  const options = (element, data, title, scales, axis, series) => ({
-    width: Math.max(320, element.clientWidth),
-    height: 224,
-    padding: [38, 10, 0, 0],
+  const options = (element, data, title, scales, axis, series) => {
+    const width = Math.max(320, element.clientWidth);
+    return sized(width, heading(data, width - GUTTER - 10), data, title, scales, axis, series);
+  };
+
+  const sized = (width, head, data, title, scales, axis, series) => ({
+    width,
+    height: 224 + head.more,
+    padding: [38 + head.more, 10, 0, 0],
     scales: { x: { time: false, range: [0, data.end] }, ...scales },
     cursor: { sync: { key: "time" }, drag: { x: true, y: false }, points: { show: false } },
     legend: { live: true },
-    hooks: { draw: [overlay(data)] },
+    hooks: { draw: [overlay(data, head)] },
     series: [{ label: "at", value: (_, v) => (v == null ? "" : `${v.toFixed(2)} s`) }, ...series],
     axes: [
       {
@@ -110,7 +129,7 @@ const charts = (() => {
   });
 
   const rate = (element, data, bins) => {
-    const x = edges(bins, data.end);
+    const x = bins.edges;
     const [ok, failed, unknown] = [held(bins.ok), held(bins.failed), held(bins.unknown)];
     const lost = ok.map((value, i) => value + failed[i]);
     const all = lost.map((value, i) => value + unknown[i]);
@@ -162,7 +181,7 @@ const charts = (() => {
         curve("p50", "--p50", 2.2),
         curve("p99", "--p99", 1.2),
       ]),
-      [edges(bins, data.end), held(bins.p50), held(bins.p99)],
+      [bins.edges, held(bins.p50), held(bins.p99)],
       element,
     );
   };
@@ -173,5 +192,5 @@ const charts = (() => {
     return (element.dataset.chart === "rate" ? rate : quantiles)(element, data, bins);
   };
 
-  return { draw };
+  return { draw, heading };
 })();
