@@ -12,7 +12,7 @@ import yaml
 from emucluster.core.errors import BadRequest, UsageError
 from emucluster.core.objects.codec import MAX_DEPTH
 from emucluster.core.objects.yaml_nodes import TOO_DEEP, TreeBuilder, compose_documents, line_of
-from emucluster.core.quantities import decode_quantity, encode_quantity, shortly
+from emucluster.core.quantities import decode_quantity, encode_quantity, quantity_words, shortly
 from emucluster.experiment.bounds import WHOLE_MAX
 from emucluster.experiment.problem import Problem
 from emucluster.experiment.rules import first_problem
@@ -87,6 +87,18 @@ def to_tree(experiment: Experiment) -> dict[str, Any]:
     """Dicts, lists and scalars that `from_tree` reads back; durations are seconds."""
     tree: dict[str, Any] = msgspec.to_builtins(experiment, enc_hook=encode_quantity)
     return tree
+
+
+def in_words(tree: dict[str, Any]) -> dict[str, Any]:
+    """What `to_tree` made, with durations and shares as files have them: `500ms`, `99%`.
+
+    As it is where it is no experiment of this version.
+    """
+    try:
+        found: dict[str, Any] = msgspec.to_builtins(from_tree(tree), enc_hook=quantity_words)
+    except SpecError:
+        return tree
+    return found
 
 
 def _checked(tree: object, source: str, node: yaml.Node | None) -> Experiment:

@@ -9,6 +9,9 @@ from emucluster.experiment.difference import Diff, NumberChange
 from emucluster.report.markdown import escaped, table
 from emucluster.report.words import NONE, measure, plural, verdict_value
 
+LONELY_MAX = 8
+"""More numbers than so many that only one run has are counted and not shown."""
+
 _Table = Callable[[Sequence[str], Iterable[Sequence[str]]], str]
 
 
@@ -56,18 +59,46 @@ def _sameness(found: Diff) -> str:
 
 def _numbers(found: Diff, table: _Table) -> str:
     changed = [n for n in found.numbers if n.before != n.after]
+    lonely = _lonely(found.numbers)
+    if len(lonely) > LONELY_MAX:
+        changed = [n for n in changed if n not in lonely]
     rows = [(_name(n), _value(n, n.before), _value(n, n.after), _clear(n)) for n in changed]
-    same = len(found.numbers) - len(changed)
+    same = sum(n.before == n.after for n in found.numbers)
     told = table(["median of trials", "before", "after", "beyond chance"], rows)
     few = rows and found.trials < 2
     parts = (
         told,
+        _summed_up(lonely) if len(lonely) > LONELY_MAX else "",
         f"{plural(same, 'number')} {'is' if same == 1 else 'are'} equal." if same else "",
         "Of a single trial only shares tell what is beyond chance; run with --trials."
         if few
         else "",
     )
     return "\n\n".join(part for part in parts if part)
+
+
+def _lonely(numbers: Sequence[NumberChange]) -> list[NumberChange]:
+    """Those of hypotheses and client groups of which the other run has no number at all."""
+    before = {_whose(n) for n in numbers if n.before is not None}
+    after = {_whose(n) for n in numbers if n.after is not None}
+    return [n for n in numbers if _whose(n) not in before & after]
+
+
+def _whose(number: NumberChange) -> str:
+    return number.name if number.kind else number.name.partition("/")[0]
+
+
+def _summed_up(lonely: Sequence[NumberChange]) -> str:
+    """`20 numbers are in one run only: before lb and 2 hypotheses, after web.`"""
+    sides = []
+    for side in ("before", "after"):
+        own = [n for n in lonely if getattr(n, side) is not None]
+        groups = dict.fromkeys(_whose(n) for n in own if not n.kind)
+        asked = sum(bool(n.kind) for n in own)
+        names = [*groups, *([plural(asked, "hypothesis", "hypotheses")] if asked else [])]
+        if names:
+            sides.append(f"{side} {printable(', '.join(names))}")
+    return f"{plural(len(lonely), 'number')} are in one run only: {'; '.join(sides)}."
 
 
 def _name(change: NumberChange) -> str:

@@ -34,7 +34,8 @@ POWER_OFF = {"kind": "power-off", "target": "node/node-1", "at": "2s", "for": "6
 
 
 def run(calls: list[CallRecord], *, trials: int = 1, **fields: Any) -> RunResult:
-    asked = experiment(POWER_OFF, **{"hypotheses": HYPOTHESES, "cluster": {"speed": 10}, **fields})
+    own = {"faults": [POWER_OFF], "hypotheses": HYPOTHESES, "cluster": {"speed": 10}}
+    asked = experiment(**{**own, **fields})
     found: list[Trial] = []
     for number in range(trials):
         records = history(calls, faults=[fault()], executions=executed("users-1"))
@@ -184,6 +185,58 @@ def test_trouble_and_cure_differ_in_settings_verdicts_and_numbers() -> None:
     changed = {n.name: n for n in found.numbers}
     assert changed["users/inject/availability"].is_clear
     assert not changed["users/baseline/availability"].is_clear
+
+
+def latency(delay: str) -> dict[str, Any]:
+    link = {"kind": "link", "from": "node/node-1", "to": "node/node-2"}
+    own = {"kind": "latency", "target": link, "at": "2s", "for": "6s"}
+    return {**own, "params": {"delay": delay}}
+
+
+def settings(before: dict[str, Any], after: dict[str, Any]) -> tuple[str, ...]:
+    return diff(half_lost(**before), half_lost(**after)).settings
+
+
+def test_what_differs_within_lists_is_told_by_its_path() -> None:
+    assert settings(
+        {"faults": [POWER_OFF, latency("100ms")]}, {"faults": [POWER_OFF, latency("200ms")]}
+    ) == ("faults[1].params.delay: 100ms -> 200ms",)
+
+
+def test_one_more_of_a_list_is_one_difference() -> None:
+    old, new = [latency("1s")], [POWER_OFF, latency("1s")]
+    (line,) = settings({"faults": old}, {"faults": new})
+    assert line.startswith("faults[0]: none -> {kind: power-off, target: node/node-1, at: 2s, ")
+    (line,) = settings({"faults": new}, {"faults": old})
+    assert line.startswith("faults[0]: {kind: power-off, ")
+    assert line.endswith(" -> none")
+
+
+def test_what_is_of_another_kind_is_told_as_a_whole() -> None:
+    (line,) = settings({"faults": [POWER_OFF]}, {"faults": [latency("1s")]})
+    assert line.startswith("faults[0]: {kind: power-off, ")
+    assert " -> {kind: latency, " in line
+
+
+def test_settings_are_told_as_files_have_them() -> None:
+    group = {"name": "users", "target": "service/web"}
+    before = {"scaled": False, "workload": [{**group, "deadline": "500ms"}]}
+    after = {"scaled": True, "workload": [{**group, "deadline": 90}]}
+    assert settings(before, after) == (
+        "scaled: false -> true",
+        "workload[0].deadline: 500ms -> 90s",
+    )
+    strict = [{"kind": "availability", "atLeast": "99.9%"}, HYPOTHESES[1]]
+    assert settings({}, {"hypotheses": strict}) == ("hypotheses[0].atLeast: 99% -> 99.9%",)
+
+
+def test_long_texts_are_cut_where_they_do_not_differ() -> None:
+    same = "A long story that both runs tell with the very same words until its end: "
+    (line,) = settings({"story": f"{same} one."}, {"story": f"{same} two."})
+    before, _, after = line.removeprefix("story: ").partition(" -> ")
+    assert before != after
+    assert before.endswith("one.")
+    assert after.endswith("two.")
 
 
 def limited_trials(*overalls: str) -> list[Trial]:

@@ -440,6 +440,21 @@ def test_diff_shows_people_texts_as_they_are_in_columns(
     assert row.index("fail") == header.index("before")
 
 
+def test_diff_sums_up_what_only_one_run_has(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calls = [*steady(), *steady(group="others")]
+    asked = experiment(hypotheses=[FAILS])
+    trial = trial_result(
+        asked, expand(asked, topology(), 0), history(calls), Environment(), clean=True
+    )
+    more = run_result(asked, [trial], Environment(), seed=0)
+    assert cli(["diff", write(tmp_path / "a", judged(FAILS)), write(tmp_path / "b", more)]) == 0
+    text = capsys.readouterr().out
+    assert "20 numbers are in one run only: after others.\n" in text
+    assert "others/inject" not in text
+
+
 def test_diff_tells_values_of_hypotheses_in_their_units(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
