@@ -313,6 +313,29 @@ def test_a_ready_pod_that_never_becomes_an_endpoint_is_seen() -> None:
     assert (found.answer, found.value) == ("fail", 20)
 
 
+@pytest.mark.parametrize(
+    ("why", "peers", "wanted"),
+    [
+        ("latency", (), "pass"),
+        ("node partition", ("control-plane",), "pass"),
+        ("node partition", ("control-plane", "node/node-2", "outside"), "fail"),
+        ("gray", (), "fail"),
+        ("node freeze", (), "fail"),
+        ("deleted, and still running", (), "fail"),
+    ],
+)
+def test_a_pod_whose_network_alone_is_hurt_serves_whoever_reaches_it(
+    why: str, peers: tuple[str, ...], wanted: str
+) -> None:
+    kind = why.removeprefix("node ")
+    found = history(
+        beliefs=[belief(0, "endpoints", "in")],
+        truths=[truth(0, "up"), truth(12, "degraded", why=why)],
+        faults=[fault(kind=kind, fault=kind, peers=peers)],
+    )
+    assert answer("endpoints-match", found, within="1s", ready="truth") == wanted
+
+
 def test_endpoints_can_be_held_against_the_truth_instead() -> None:
     truths = [truth(0, "up"), truth(12, "down")]
     found = history(beliefs=lag(15), truths=truths)

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from emucluster.core.faults.kinds import KINDS
 from emucluster.experiment import hypothesis_spec as asked
-from emucluster.experiment.history import BeliefRecord, CallRecord, History
+from emucluster.experiment.history import (
+    BeliefRecord,
+    CallRecord,
+    FaultRecord,
+    History,
+    TruthRecord,
+)
 from emucluster.experiment.judging.calls import FEW_CALLS
 from emucluster.experiment.judging.context import Context, seconds, verdict
 from emucluster.experiment.measures.spread import spread as measure_spread
 from emucluster.experiment.verdict import EVIDENCE_MAX, Answer, Evidence, Stretch, Verdict
 
 _Change = tuple[float, bool]
+_OF_THE_NETWORK = frozenset(kind.name for kind in KINDS if kind.layer in ("cut", "shape"))
+_EVERYBODY = frozenset({"outside", "control-plane"})
+"""Peers of a link that is to everything else."""
 
 
 def spread(about: asked.Spread, context: Context) -> Verdict:
@@ -98,8 +108,26 @@ def _ready(about: asked.EndpointsMatch, history: History) -> dict[str, list[_Cha
         return found
     for truth in sorted(history.truths, key=lambda truth: truth.at_s):
         if truth.subject.startswith("pod/"):
-            found.setdefault(truth.subject, []).append((truth.at_s, truth.state == "up"))
+            found.setdefault(truth.subject, []).append((truth.at_s, _serves(truth, history.faults)))
     return found
+
+
+def _serves(truth: TruthRecord, faults: Iterable[FaultRecord]) -> bool:
+    """Whether a pod answers whoever reaches it.
+
+    One whose network alone is slow, lossy or cut off from some does; one that is frozen, errs, or
+    is cut off from everybody does not.
+    """
+    if truth.state != "degraded":
+        return truth.state == "up"
+    word = truth.why.removeprefix("node ")
+    if word not in _OF_THE_NETWORK:
+        return False
+    where = (truth.subject, f"node/{truth.node}")
+    return not any(
+        fault.kind == word and fault.target in where and set(fault.peers) >= _EVERYBODY
+        for fault in faults
+    )
 
 
 def _add_missing(
