@@ -194,7 +194,7 @@ def test_of_several_faults_each_is_told_by_its_name(tmp_path: Path) -> None:
     assert f"users: {told}\n" in printed(result, recordings)
     report.write(tmp_path, result, recordings)
     page = (tmp_path / "report.html").read_text()
-    for text in ("power-off injected", "power-off: noticed by lease", told):
+    for text in ("power-off injected", "power-off: noticed by lease", "counted from it", told):
         assert text in page
 
 

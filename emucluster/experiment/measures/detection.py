@@ -15,7 +15,7 @@ DETECTORS = ("lease", "probe", "load-balancer")
 AT_ONCE_S = 0.5
 """What is recorded of one event in several places is at most so far apart."""
 
-_Observer = tuple[str, str, str, str]
+_Observer = tuple[str, str, str]
 
 
 class Detection(Struct, frozen=True, kw_only=True):
@@ -59,7 +59,7 @@ class Causes:
     faults: Sequence[FaultRecord]
     _hit: Mapping[str, frozenset[str]] = field(repr=False)
     _truths: Mapping[str, Sequence[TruthRecord]] = field(repr=False)
-    _held: Mapping[_Observer, Sequence[BeliefRecord]] = field(repr=False)
+    _held: Mapping[str, Mapping[_Observer, Sequence[BeliefRecord]]] = field(repr=False)
 
     @classmethod
     def of(cls, history: History) -> Causes:
@@ -67,10 +67,14 @@ class Causes:
         truths: dict[str, list[TruthRecord]] = {}
         for truth in sorted(history.truths, key=lambda truth: truth.at_s):
             truths.setdefault(truth.subject, []).append(truth)
-        held: dict[_Observer, list[BeliefRecord]] = {}
+        held: dict[str, dict[_Observer, list[BeliefRecord]]] = {}
         for belief in sorted(history.beliefs, key=lambda belief: belief.at_s):
-            held.setdefault(_who(belief), []).append(belief)
-        hit = {fault.id: frozenset(targets_hit(history, [fault])) for fault in faults}
+            held.setdefault(belief.subject, {}).setdefault(_who(belief), []).append(belief)
+        on_node: dict[str, set[str]] = {}
+        for truth in history.truths:
+            if truth.subject.startswith("pod/"):
+                on_node.setdefault(f"node/{truth.node}", set()).add(truth.subject)
+        hit = {f.id: frozenset({f.target} | on_node.get(f.target, set())) for f in faults}
         return cls(faults=faults, _hit=hit, _truths=truths, _held=held)
 
     def is_hit(self, subject: str, fault: FaultRecord) -> bool:
@@ -92,7 +96,8 @@ class Causes:
         truths = self._truths.get(belief.subject, ())
         if not belief.subject.startswith("pod/") or not truths:
             return False
-        earlier = (b for b in self._held[_who(belief)] if b.at_s < belief.at_s)
+        own = self._held[belief.subject][_who(belief)]
+        earlier = (b for b in own if b.at_s < belief.at_s)
         if truths[0].at_s > from_s and all(b.state == "out" for b in earlier):
             return True
         return self._is_taken_away(belief.at_s, truths)
@@ -101,8 +106,9 @@ class Causes:
         """Whether those whom it hit were watched, and nobody held them to be out."""
         from_s, watched = fault.in_force_from_s, False
         assert from_s is not None
-        for (*_, subject), beliefs in self._held.items():
-            if not self.is_hit(subject, fault) or beliefs[0].at_s > from_s:
+        held = (self._held.get(subject, {}).values() for subject in self._hit[fault.id])
+        for beliefs in (own for each in held for own in each):
+            if beliefs[0].at_s > from_s:
                 continue
             watched = True
             standing = [belief for belief in beliefs if belief.at_s <= from_s][-1]
@@ -187,4 +193,4 @@ def _at(truths: Sequence[TruthRecord], at_s: float) -> TruthRecord | None:
 
 
 def _who(belief: BeliefRecord) -> _Observer:
-    return (belief.observer, belief.where, belief.service, belief.subject)
+    return (belief.observer, belief.where, belief.service)

@@ -42,6 +42,7 @@ class RecoveryView(Struct, frozen=True, kw_only=True):
     Attributes:
         outage: left and width of the stretch from the first to the last lost call, in per cent.
         rows: how many rows the marks take.
+        has_several: there are several faults, so that steps name the one that they come of.
     """
 
     scope: str
@@ -51,6 +52,7 @@ class RecoveryView(Struct, frozen=True, kw_only=True):
     rows: int
     facts: tuple[tuple[str, str], ...]
     outage: tuple[float, float] | None
+    has_several: bool = False
 
 
 def recoveries(trial: Trial, axis: Axis) -> list[RecoveryView]:
@@ -93,6 +95,7 @@ def _recovery(kind: str, outage: OutagePhases, axis: Axis, speed: float) -> Reco
             for number, (name, at_s, since_s) in enumerate(steps, start=1)
         ),
         marks=marks,
+        has_several=len(outage.faults) > 1,
         rows=max((mark.row for mark in marks), default=0) + 1,
         facts=(*_facts(outage, speed), *((("faults", told),) if told else ())),
         outage=None
