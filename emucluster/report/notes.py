@@ -29,6 +29,10 @@ def notes(trial: Trial) -> list[str]:
 def noticing(outage: OutagePhases) -> str:
     """Who noticed which fault, and which nobody did; empty where nothing is known of that."""
     several = len(outage.faults) > 1
+    if not outage.detections and outage.noticed_s is not None and not several:
+        # What an earlier version wrote.
+        after = seconds(outage.noticed_s - outage.injected_s)
+        return f"noticed by {outage.noticed_by} after {after}"
     told = [
         f"{f'{one.fault} ' if several else ''}noticed by {one.noticed_by} after "
         f"{seconds(one.noticed_s - one.injected_s)}"

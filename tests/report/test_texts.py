@@ -198,6 +198,15 @@ def test_of_several_faults_each_is_told_by_its_name(tmp_path: Path) -> None:
         assert text in page
 
 
+def test_who_noticed_is_told_of_runs_that_an_earlier_version_wrote() -> None:
+    result, _ = unwatched(fault())
+    (trial,) = result.trials
+    (own,) = trial.runs
+    assert own.outage is not None
+    older = structs.replace(own, outage=structs.replace(own.outage, detections=()))
+    assert notes(structs.replace(trial, runs=(older,))) == notes(trial)
+
+
 def test_nobody_is_said_to_have_missed_what_nobody_watched() -> None:
     result, _ = unwatched(fault(target="control-plane"))
     assert notes(result.trials[0]) == []
