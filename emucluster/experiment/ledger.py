@@ -12,10 +12,11 @@ id of a fault that it has is the same fault. An ask for an id that it was told t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from emucluster.core.faults.looks import Look
+from emucluster.experiment.deletions import may_delete
 from emucluster.experiment.history import FaultRecord
 from emucluster.experiment.lifecycle import (
     Acknowledged,
@@ -225,6 +226,9 @@ class Ledger:
         if life.acknowledged_s is None and event.attempt == life.attempts:
             life.refused = event.error
             life.ended_s, life.ended_by = event.at_s, "refused"
+        elif event.not_found and life.gone_since_s is not None and life.ended_s is None:
+            life.is_lost = True
+            life.ended_s, life.ended_by = life.gone_since_s, "target-gone"
 
     def _observed(self, life: Life, event: Observed) -> None:
         if event.by == life.entry.target:
@@ -248,6 +252,7 @@ class Ledger:
         if life.asked_s is None or life.ended_s is not None:
             return
         life.gone = True
+        life.gone_since_s = life.gone_since_s or at_s
         if life.entry.follow == "instance":
             early = life.entry.concrete.ends_early
             life.ended_s, life.ended_by = at_s, "expiry" if early else "target-gone"
@@ -264,7 +269,7 @@ class Ledger:
     def _seen_in_force(self, life: Life, event: Listed) -> None:
         if life.ends_s is not None and event.asked_s > life.ends_s + OVERSTAY_GRACE_S:
             life.overstayed_s = life.overstayed_s or event.at_s
-        life.clean_s = None
+        life.clean_s, life.gone_since_s = None, None
 
     def _seen_gone(self, life: Life, event: Listed) -> None:
         ends_s = life.ends_s if life.ends_s is not None else event.asked_s
@@ -356,13 +361,40 @@ class Ledger:
 
     # --- what it means ---------------------------------------------------------------------------
 
-    def invalid_reasons(self) -> list[str]:
-        """Why the run proves nothing; empty if every fault did what it should. Ask at the end."""
-        return [reason for life in self._lives.values() if (reason := _why_invalid(life))]
+    def invalid_reasons(self, *, nodes: Mapping[str, str] | None = None) -> list[str]:
+        """Why the run proves nothing; empty if every fault did what it should. Ask at the end.
+
+        Args:
+            nodes: NAMESPACE/NAME of a pod to its node.
+        """
+        return [
+            reason
+            for life in self._lives.values()
+            if (reason := self._why_lost(life, nodes or {}) or _why_invalid(life))
+        ]
+
+    def _why_lost(self, life: Life, nodes: Mapping[str, str]) -> str:
+        """The target was taken away, and by nothing of the plan."""
+        if not life.is_lost or life.ended_s is None or life.ends_s is None:
+            return ""
+        node = nodes.get(life.entry.target.removeprefix("pod/"), "")
+        for other in self._lives.values():
+            begun = other.asked_s is not None and other.asked_s <= life.ended_s
+            if begun and may_delete(other.entry, life.entry.target, node=node):
+                return ""
+        early_s = life.ends_s - life.ended_s
+        return (
+            f"{_named(life)} ended {early_s:.3g} s before its time: its target was deleted, which "
+            "nothing of the plan did"
+        )
+
+
+def _named(life: Life) -> str:
+    return f"{life.entry.fault}: {life.entry.kind} on {life.entry.target}"
 
 
 def _why_invalid(life: Life) -> str:
-    what = f"{life.entry.fault}: {life.entry.kind} on {life.entry.target}"
+    what = _named(life)
     if life.start_s is None:
         trigger = life.entry.trigger
         after = trigger.after if trigger is not None else 0

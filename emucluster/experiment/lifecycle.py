@@ -51,11 +51,12 @@ class Acknowledged(_Event, frozen=True, kw_only=True):
 
 
 class Refused(_Event, frozen=True, kw_only=True):
-    """The target said that it will not, answering `attempt`."""
+    """The target said that it will not, answering `attempt`; `not_found`: there is no target."""
 
     id: str
     attempt: int
     error: str
+    not_found: bool = False
 
 
 class Unanswered(_Event, frozen=True, kw_only=True):
@@ -129,7 +130,9 @@ class Life:
     Attributes:
         start_s, ends_s: when it is to be in force; None: not triggered yet.
         open_asks: attempts without answer, and when each was sent.
-        gone: its target is known to be without it, while it should still have it.
+        gone: its target is known to be without it, while it should still have it; `gone_since_s`:
+            since when it has been seen so.
+        is_lost: there is no such target any more, to have it again.
         looked_for: what others saw when they looked for it and did not see it.
         unanswered: why the last ask without an answer had none.
         is_missed: its time passed without anybody asking for it.
@@ -162,6 +165,8 @@ class Life:
     gone_what: str = ""
     lingers: bool = False
     gone: bool = False
+    gone_since_s: float | None = None
+    is_lost: bool = False
     is_missed: bool = False
     open_asks: dict[int, float] = field(default_factory=dict)
 
@@ -190,7 +195,7 @@ class Life:
 
     def is_wanted(self, now_s: float) -> bool:
         """Whether it should be in force now."""
-        if self.start_s is None or self.ends_s is None or self.refused:
+        if self.start_s is None or self.ends_s is None or self.refused or self.is_lost:
             return False
         if self.gone and self.entry.follow == "instance":
             return False

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from emucluster.core.errors import EmuclusterError
+from emucluster.core.errors import EmuclusterError, NotFound
 from emucluster.core.faults import EndedBy, FaultLease, Ledger, parse_target
 from emucluster.core.faults.kind import LAYERS
 from emucluster.live.clock import now_s, wall_s
@@ -83,6 +83,8 @@ class FaultBoard:
         self._applied: set[str] = set()
         self._owed: list[FaultLease] = []
         self._stuck: dict[str, _Stuck] = {}
+        self._deleted: set[str] = set()
+        """Targets that are gone for good, until others of their names run."""
         self._timer: asyncio.TimerHandle | None = None
         self._lock = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -91,11 +93,14 @@ class FaultBoard:
         """Apply a fault; it is in force, or over, when this returns.
 
         A repeated ask changes nothing, and neither does one that comes after its time or after it
-        was cleared. Raises EmuclusterError where it cannot be; nothing is left of it then.
+        was cleared. Of a fault that ended with its deleted target it is for another of that name,
+        where that runs. Raises EmuclusterError where it cannot be; nothing is left of it then.
+        Raises NotFound for a target that is deleted.
         """
         asked = read_request(request, wall_s=wall_s())
         async with self._lock:
             wanted = asked.lease(now_s=now_s(), wall_s=wall_s())
+            self._check_there(wanted)
             lease = self._ledger.inject(wanted, now_s=now_s())
             if lease is wanted:
                 lease = await self._begin(lease)
@@ -144,12 +149,14 @@ class FaultBoard:
 
     def target_back(self, target: str) -> None:
         """A process of this target runs again."""
+        self._deleted.discard(target)
         if self._waiting:
             self._soon(self._apply_waiting)
 
     def target_deleted(self, target: str) -> None:
         """This target will not come back. A zombie lives on."""
         if self._on(target):
+            self._deleted.add(target)
             self._soon(lambda: self._target_deleted(target))
 
     async def _machine_up(self, booted: bool) -> None:
@@ -201,6 +208,18 @@ class FaultBoard:
 
     def _on(self, target: str) -> Sequence[FaultLease]:
         return [lease for lease in self._ledger.in_force.values() if lease.target == target]
+
+    def _check_there(self, wanted: FaultLease) -> None:
+        """Whether what a fault ended with is there again; if so, it may begin anew."""
+        known = self._ledger.ended.get(wanted.id)
+        # One that follows an instance ended with that; its target may be there all the same.
+        if known is None or known.ended_by != "target-gone" or known.follow == "instance":
+            return
+        if (known.kind, known.target) != (wanted.kind, wanted.target):
+            return  # an id that is taken, which the ledger refuses
+        if known.target in self._deleted:
+            raise NotFound(f"{known.target} is deleted")
+        del self._ledger.ended[wanted.id]
 
     # --- one fault -------------------------------------------------------------------------------
 

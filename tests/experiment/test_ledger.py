@@ -360,3 +360,71 @@ def test_what_went_with_its_target_needs_nobody_to_see_its_end() -> None:
     ledger.handle(Restarted(at_s=T0 + 13, target=NODE))
     listed(ledger, 17.1)
     assert ledger.unseen_ends() == []
+
+
+POD = "pod/default/web-x1"
+POD_ID = "gray.0"
+
+
+def gray(*others: dict[str, object]) -> Ledger:
+    """web-x1 on node-4 is gray from 12 s to 17 s, with `others` in force from 11 s; it was seen."""
+    fault = {"kind": "gray", "target": POD, "at": "2s", "for": "5s"}
+    faults = [fault, *({"at": "1s", "for": "8s", **other} for other in others)]
+    ledger = Ledger(expand(experiment(*faults), topology(), 1), start_s=T0)
+    wake(ledger, 11)
+    wake(ledger, 12)
+    for entry in ledger.plan.entries:
+        ledger.handle(Acknowledged(at_s=T0 + 12.1, id=entry.id, attempt=1))
+        ledger.handle(Observed(at_s=T0 + 12.2, id=entry.id, by="client/users"))
+    return ledger
+
+
+def without_its_target(ledger: Ledger) -> None:
+    """It is listed no more at 14 s, and found to have no target at 14.6 s."""
+    ledger.handle(Listed(at_s=T0 + 14, target=POD, asked_s=T0 + 13.9))
+    (ask,) = (each for each in wake(ledger, 14.5) if isinstance(each, Ask))
+    refused = Refused(
+        at_s=T0 + 14.6, id=POD_ID, attempt=ask.attempt, error="is deleted", not_found=True
+    )
+    ledger.handle(refused)
+
+
+def test_a_fault_whose_target_somebody_deleted_ends_then_and_proves_nothing() -> None:
+    ledger = gray()
+    without_its_target(ledger)
+    assert not any(isinstance(command, Ask) for command in wake(ledger, 15.5))
+    ledger.handle(Listed(at_s=T0 + 15.6, target=POD, asked_s=T0 + 15.5))
+    (record,) = ledger.records()
+    assert (record.ended_by, record.ended_s) == ("target-gone", T0 + 14)
+    assert ledger.is_clean
+    (reason,) = ledger.invalid_reasons(nodes={"default/web-x1": "node-4"})
+    assert reason == (
+        "gray: gray on pod/default/web-x1 ended 3 s before its time: its target was deleted, which "
+        "nothing of the plan did"
+    )
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"kind": "scale", "target": "deployment/web", "params": {"replicas": 1}},
+        {"kind": "drain", "target": "node/node-4"},
+        {"kind": "power-off", "target": "node/node-4"},
+    ],
+    ids=lambda other: str(other["kind"]),
+)
+def test_a_target_that_the_plan_itself_takes_away_is_no_matter(other: dict[str, object]) -> None:
+    ledger = gray(other)
+    without_its_target(ledger)
+    ledger.handle(Listed(at_s=T0 + 15.6, target=POD, asked_s=T0 + 15.5))
+    told = ledger.invalid_reasons(nodes={"default/web-x1": "node-4"})
+    assert not [reason for reason in told if "gray" in reason]
+
+
+def test_a_refusal_of_a_repeat_says_nothing_where_the_target_is_only_new() -> None:
+    ledger = gray()
+    ledger.handle(Listed(at_s=T0 + 14, target=POD, asked_s=T0 + 13.9))
+    wake(ledger, 14.5)
+    ledger.handle(Refused(at_s=T0 + 14.6, id=POD_ID, attempt=2, error="not that one"))
+    ledger.handle(Listed(at_s=T0 + 15.1, target=POD, asked_s=T0 + 15))
+    assert any(isinstance(command, Ask) for command in wake(ledger, 15.2))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from emucluster.core.errors import EmuclusterError, UsageError
+from emucluster.core.errors import EmuclusterError, NotFound, UsageError
 from emucluster.core.faults import FaultLease
 from emucluster.live.fault_board import FaultBoard
 from emucluster.live.rpc.pb import lab_pb2
@@ -305,5 +305,21 @@ def test_what_was_owed_to_a_machine_that_is_back_and_cannot_be_lifted_is_in_forc
         await node.until(lambda: "pod" in node.in_force())
         await node.until(lambda: node.in_force() == {})
         assert node.ended_by("pod") == "clear"
+
+    on_board(scenario)
+
+
+def test_a_repeat_is_refused_when_its_pod_is_deleted_and_done_for_another_of_that_name() -> None:
+    async def scenario(node: Node) -> None:
+        await node.inject("g", "gray", "pod/a", 5.0)
+        node.board.target_deleted("pod/a")
+        await node.until(lambda: node.ended_by("g") == "target-gone")
+        for _ in range(2):
+            with pytest.raises(NotFound, match="pod/a is deleted"):
+                await node.inject("g", "gray", "pod/a", 5.0)
+        assert node.in_force() == {}
+        node.board.target_back("pod/a")
+        await node.inject("g", "gray", "pod/a", 5.0)
+        assert list(node.in_force()) == ["g"]
 
     on_board(scenario)

@@ -10,7 +10,13 @@ from queue import Empty, SimpleQueue
 from emucluster.client.experiments.hands import Hands
 from emucluster.client.experiments.journal import Journal
 from emucluster.client.lab import Ending
-from emucluster.core.errors import EmuclusterError, ServiceUnavailable, Timeout, Unreachable
+from emucluster.core.errors import (
+    EmuclusterError,
+    NotFound,
+    ServiceUnavailable,
+    Timeout,
+    Unreachable,
+)
 from emucluster.experiment.ledger import Ask, Clear, Ledger, List
 from emucluster.experiment.lifecycle import (
     Acknowledged,
@@ -128,7 +134,11 @@ class FaultDriver:
             return
         except EmuclusterError as error:
             refused = Refused(
-                at_s=self._clock(), id=entry.id, attempt=ask.attempt, error=str(error)
+                at_s=self._clock(),
+                id=entry.id,
+                attempt=ask.attempt,
+                error=str(error),
+                not_found=isinstance(error, NotFound),
             )
             self._heard.put(refused)
             return

@@ -115,8 +115,8 @@ class TrialRun:
             at.refuse(noise.floor_s)
         self._observer = self._held.enter_context(Observer(session.lab))
         self._rig = self._held.enter_context(RigSampler(session.lab, cores=at.environment.cores))
-        nodes = {f"{pod.namespace}/{pod.name}": pod.node for pod in at.topology.pods}
-        self._hands = LabHands(session.lab, run=at.run, nodes=nodes)
+        self._nodes = {f"{pod.namespace}/{pod.name}": pod.node for pod in at.topology.pods}
+        self._hands = LabHands(session.lab, run=at.run, nodes=self._nodes)
         other = ApiClient(session.record.api, session.record.token)
         self._held.callback(other.close)
         self._operations = Operations(
@@ -269,7 +269,7 @@ class TrialRun:
             else [
                 *filter(None, [self.broke_off]),
                 *self._doubts,
-                *ledger.invalid_reasons(),
+                *ledger.invalid_reasons(nodes=self._nodes),
                 *lingering(at.run, at.plan.entries, ledger.records(), self._calls),
                 *health.invalid_reasons,
                 *_of_records(self._calls, self._observer.gaps),

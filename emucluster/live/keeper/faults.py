@@ -10,7 +10,14 @@ import logging
 from typing import Any
 
 from emucluster.core.addresses import Slice
-from emucluster.core.errors import BadRequest, EmuclusterError, NotFound, Unreachable, UsageError
+from emucluster.core.errors import (
+    BadRequest,
+    EmuclusterError,
+    NotFound,
+    ServiceUnavailable,
+    Unreachable,
+    UsageError,
+)
 from emucluster.core.faults import GONE, FaultTarget, parse_target
 from emucluster.live.clock import now_s, wall_s
 from emucluster.live.fault_board import FaultBoard
@@ -65,7 +72,8 @@ class Faults:
             fault = await self._plane_board.inject(relayed)
             self._leases.ask("control-plane", relayed)
             return fault
-        machine = await self._machine_to_ask(asked.target, relayed.id)
+        again = bool(self._leases.asked(relayed.id))
+        machine, is_known = await self._machine_to_ask(asked.target, relayed.id)
         self._leases.ask(machine.name, relayed)
         del relayed.peers[:], relayed.networks[:]
         relayed.peers.extend(asked.peers)
@@ -74,6 +82,13 @@ class Faults:
             return await self._relay(machine, relayed)
         except Unreachable:
             raise  # it may have been taken
+        except NotFound as error:
+            if again and is_known:
+                # Its node's process may be new, and its pods take a while to come.
+                raise ServiceUnavailable(f"{machine.name}: {error}, not yet again") from error
+            self._leases.lost(relayed.id)
+            self._leases.refused(relayed.id)
+            raise
         except EmuclusterError:
             self._leases.refused(relayed.id)
             raise
@@ -113,7 +128,7 @@ class Faults:
         if not request.all and not request.id:
             raise BadRequest("clear: a fault's id, or all, is required")
         fault_id = None if request.all else request.id
-        relayed = self._leases.clear(fault_id)
+        relayed = self._leases.clear(fault_id, wall_s=wall_s())
         cleared = await self._plane_board.clear(fault_id)
         replies, silent = await self._agents.gather(running(self._machines), "ClearFaults", request)
         of_plane, _ = await self._agents.gather(self._plane_agent(), "ClearFaults", request)
@@ -157,7 +172,7 @@ class Faults:
     async def _renew(self, machine: Machine, request: Any) -> None:
         """Have a new process put in force what the old one had; its pods take a while to come."""
         give_up_s = now_s() + RENEW_WITHIN_S
-        while request.id in self._leases and now_s() < give_up_s:
+        while self._leases.holds(request.id, wall_s=wall_s()) and now_s() < give_up_s:
             try:
                 agent = agent_of(machine)
                 await self._agents.call(agent, "InjectFault", request, who=machine.name)
@@ -170,15 +185,16 @@ class Faults:
         machine = self._machines.get(name)
         return machine is None or _is_gone(machine)
 
-    async def _machine_to_ask(self, target: FaultTarget, fault_id: str) -> Machine:
-        """The one that holds the target, or held it: a zombie's first ask deletes its pod."""
+    async def _machine_to_ask(self, target: FaultTarget, fault_id: str) -> tuple[Machine, bool]:
+        """The one that holds the target, or held it: a zombie's first ask deletes its pod. Also
+        whether there is such a target, for all that is known."""
         try:
-            return await self._holder(target)
+            return await self._holder(target), True
         except NotFound:
             machine = self._machines.get(self._leases.asked(fault_id))
             if machine is None:
                 raise
-            return machine
+            return machine, False
 
     async def _holder(self, target: FaultTarget) -> Machine:
         """The machine to ask: of a pod, its node."""

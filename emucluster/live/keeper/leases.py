@@ -42,7 +42,9 @@ class Leases:
         self._cleared: dict[str, None] = {}
         self._asked: dict[str, Asked] = {}
 
-    def __contains__(self, fault_id: str) -> bool:
+    def holds(self, fault_id: str, *, wall_s: float) -> bool:
+        """Whether it may still be in force: what is over by its time is not."""
+        self._forget_past(wall_s)
         return fault_id in self._relayed
 
     def check(self, fault_id: str, kind: str, target: str) -> None:
@@ -72,6 +74,7 @@ class Leases:
         """`machine` has answered `request` with `fault`. What is over by now is forgotten."""
         self._forget_past(wall_s)
         if fault.state != "in force" or fault.id in self._cleared:
+            self._relayed.pop(fault.id, None)
             return
         again = lab_pb2.FaultRequest()
         again.CopyFrom(request)
@@ -80,8 +83,13 @@ class Leases:
             again.until_s = fault.ends_wall_s
         self._relayed[fault.id] = Relayed(machine, fault, again)
 
-    def clear(self, fault_id: str | None) -> list[Relayed]:
-        """Forget one, or all when None; returns what is forgotten."""
+    def lost(self, fault_id: str) -> None:
+        """Its target is gone: no new process is to be asked for it."""
+        self._relayed.pop(fault_id, None)
+
+    def clear(self, fault_id: str | None, *, wall_s: float) -> list[Relayed]:
+        """Forget one, or all when None; returns what was not over yet."""
+        self._forget_past(wall_s)
         if fault_id is None:
             found, self._relayed = list(self._relayed.values()), {}
             return found

@@ -48,6 +48,7 @@ class Witnesses:
         A repeated ask is not looked before: the fault may be in force already.
         """
         known = self._known.get(request.id) if request.id else None
+        again = known is not None
         if known is None:
             known = await self._baseline(request)
         self._remember(request.id, known)
@@ -56,7 +57,8 @@ class Witnesses:
         except Unreachable:
             raise  # nobody knows what became of it
         except EmuclusterError:
-            self._known.pop(request.id, None)
+            if not again:  # else the first ask may have been taken, and its end is looked for
+                self._known.pop(request.id, None)
             raise
         self._remember(fault.id, known)
         return fault

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from emucluster.core.errors import EmuclusterError
+from emucluster.core.errors import EmuclusterError, NotFound
 from emucluster.core.faults import FaultLease, parse_target
 from emucluster.live.network.forwarder import Forwarding
 
@@ -24,7 +24,8 @@ class LinkFaults:
     async def break_(self, lease: FaultLease) -> str:
         """Hit what arrives from the lease's networks, at a pod or at the whole host.
 
-        Raises EmuclusterError when the pod is not here, or the peers are too many for a filter.
+        Raises NotFound when the pod is not here, EmuclusterError for peers that are too many for a
+        filter.
         """
         local = self._local(lease)
         try:
@@ -42,5 +43,5 @@ class LinkFaults:
             return None
         address = self._pod_address(target.namespace, target.name)
         if address is None:
-            raise EmuclusterError(f'pod "{target.namespace}/{target.name}" does not run here')
+            raise NotFound(f'pod "{target.namespace}/{target.name}" does not run here')
         return address

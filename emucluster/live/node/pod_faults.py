@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import cast
 
-from emucluster.core.errors import EmuclusterError
+from emucluster.core.errors import EmuclusterError, NotFound
 from emucluster.core.faults import FaultLease, parse_target
 from emucluster.core.kubelet.commands import RuntimeCommand
 from emucluster.core.objects import Pod
@@ -45,11 +45,12 @@ class PodFaults:
         return self._zombies.holds(command)
 
     async def break_(self, lease: FaultLease) -> str:
-        """Raises EmuclusterError when the pod is not here, or its image cannot have it."""
+        """Raises NotFound when the pod is not here, EmuclusterError when its image cannot have
+        it."""
         name = _name(lease)
         pod = self._pod_at(*name)
         if pod is None:
-            raise EmuclusterError(f'pod "{"/".join(name)}" does not run here')
+            raise NotFound(f'pod "{"/".join(name)}" does not run here')
         uid = pod.metadata.uid
         match lease.kind:
             case "crash":

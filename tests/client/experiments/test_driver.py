@@ -16,13 +16,14 @@ from emucluster.client.lab import Ending
 from emucluster.core.errors import (
     BadRequest,
     EmuclusterError,
+    NotFound,
     ServiceUnavailable,
     Timeout,
     Unreachable,
 )
 from emucluster.experiment.history import FaultRecord
 from emucluster.experiment.ledger import Ask, Clear, Ledger
-from emucluster.experiment.lifecycle import Asked
+from emucluster.experiment.lifecycle import Asked, Refused
 from emucluster.experiment.plan import Plan, PlanEntry
 from emucluster.report.files import JOURNAL
 
@@ -169,6 +170,14 @@ def test_a_refusal_makes_the_run_invalid_and_names_the_reason(
 
     assert ledger.invalid_reasons() == ["freeze: freeze on node/node-1 was refused: not this one"]
     assert len(targets.asked) == 1
+
+
+def test_a_refusal_tells_whether_there_is_such_a_target(targets: Targets, tmp_path: Path) -> None:
+    targets.refuses = NotFound("node/node-1 is deleted")
+    ledger = carried_out(plan(freeze()), targets, tmp_path)
+
+    (refused,) = (event for event in ledger.journal if isinstance(event, Refused))
+    assert refused.not_found
 
 
 @pytest.mark.parametrize("error", [Unreachable, ServiceUnavailable, Timeout])
