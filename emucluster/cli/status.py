@@ -40,6 +40,7 @@ _MODES = {
 def status(output: str) -> None:
     """How to reach the cluster, its machines as they really are, the faults in force."""
     from emucluster.client.balancers import ask_balancers
+    from emucluster.client.experiments.run_lock import unfinished
     from emucluster.client.lab import LabClient
 
     record = instances.find(which.cluster())
@@ -50,10 +51,13 @@ def status(output: str) -> None:
         lab.close()
     balancers = ask_balancers(found.machines, record.token)
     found = with_faults(found)
+    killed = unfinished(record.directory)
+    left = "" if killed is None else killed.named
     if output == "json":
-        click.echo(json.dumps(plain(found, balancers), indent=2, default=str))
+        shown = plain(found, balancers, unfinished=left)
+        click.echo(json.dumps(shown, indent=2, default=str))
     else:
-        click.echo(told(found, balancers, time.time()))
+        click.echo(told(found, balancers, time.time(), unfinished=left))
 
 
 def with_faults(found: Status) -> Status:
@@ -74,18 +78,27 @@ def _state(machine: Machine, faults: Sequence[Fault]) -> str:
     return next((_UNDER[kind] for kind in kinds if kind in _UNDER), machine.state)
 
 
-def plain(found: Status, balancers: Sequence[BalancerView]) -> dict[str, object]:
+def plain(
+    found: Status, balancers: Sequence[BalancerView], *, unfinished: str = ""
+) -> dict[str, object]:
     """What `-o json` prints."""
     return {
         **dataclasses.asdict(found),
         "outside": dict(found.outside),
         "published": dict(found.published),
+        "unfinished_run": unfinished,
         "load_balancers": [dataclasses.asdict(view) for view in balancers],
     }
 
 
-def told(found: Status, balancers: Sequence[BalancerView], now_s: float) -> str:
-    """What `status` prints for people."""
+def told(
+    found: Status, balancers: Sequence[BalancerView], now_s: float, *, unfinished: str = ""
+) -> str:
+    """What `status` prints for people.
+
+    Args:
+        unfinished: names a run that was killed and is not rolled back.
+    """
     nodes = sum(machine.kind == "node" for machine in found.machines)
     lines = [
         f'Cluster "{found.name}", up for {human_duration(now_s - found.started_s)}: {nodes} '
@@ -102,8 +115,16 @@ def told(found: Status, balancers: Sequence[BalancerView], now_s: float) -> str:
         *_published(found.published),
         "",
         align(fault_rows(list(found.faults), now_s)) if found.faults else "No faults in force.",
+        *_unfinished(unfinished, found.name),
     ]
     return "\n".join(lines)
+
+
+def _unfinished(named: str, cluster: str) -> list[str]:
+    if not named:
+        return []
+    again = f"`emucluster run FILE --cluster {cluster}`"
+    return ["", f"Not rolled back: {named}, which was killed; {again} does it first."]
 
 
 def _machines(machines: Sequence[Machine], balancers: Sequence[BalancerView]) -> list[list[str]]:

@@ -26,8 +26,8 @@ from emucluster.report.files import (
     SUMMARY,
     TABLES,
     TRIALS,
-    WORK,
     staged,
+    why_unfinished,
 )
 from emucluster.report.junit import junit
 from emucluster.report.markdown import markdown
@@ -190,10 +190,8 @@ def _understood(directory: Path) -> Iterator[None]:
         raise
     except FileNotFoundError as error:
         missing = Path(str(error.filename or directory)).name
-        if missing == RESULTS and (directory / WORK).exists():
-            raise NotARun(
-                f"{directory}: no {missing} in it: the run was interrupted or is under way"
-            ) from None
+        if missing == RESULTS and (unfinished := why_unfinished(directory)):
+            raise NotARun(f"{directory}: no {missing} in it: {unfinished}") from None
         raise NotARun(f"{directory}: not the directory of a run: no {missing} in it") from None
     except (NotReadable, UnreadableResult, pa.ArrowException) as error:
         raise NotARun(f"{directory}: {error}") from None

@@ -93,6 +93,20 @@ def workplace(directory: Path) -> Iterator[Path]:
             shutil.rmtree(work, ignore_errors=True)
 
 
+def why_unfinished(directory: Path) -> str:
+    """Why a directory has no results, from the workplace in it; empty: there is none."""
+    work = directory / WORK
+    try:
+        with _locked(directory):
+            left = sorted(path.name for path in work.iterdir())
+    except Occupied:
+        return "its run is under way"
+    except OSError:
+        return ""
+    kept = f"; {work} has what it wrote until then: {', '.join(left)}" if left else ""
+    return f"its run was killed before its end{kept}"
+
+
 @contextlib.contextmanager
 def staged(directory: Path, *, result: RunResult, along: Path | None = None) -> Iterator[Path]:
     """A directory whose files take their places in `directory` when the block ends well.

@@ -137,3 +137,12 @@ def test_json_has_the_faults_in_force_and_the_targets() -> None:
     (balancer,) = found["load_balancers"]
     assert balancer["addresses"] == ["127.240.1.1", "127.240.2.1"]
     assert [each["state"] for each in balancer["targets"]] == ["healthy", "draining"]
+
+
+def test_a_run_that_was_killed_is_named_until_it_is_rolled_back() -> None:
+    assert "Not rolled back" not in told(status(), [], 100.0)
+    named = 'the run of "x" that began at 12:00:00 (process 7)'
+    assert f"Not rolled back: {named}, which was killed" in told(
+        status(), [], 100.0, unfinished=named
+    )
+    assert plain(status(), [], unfinished=named)["unfinished_run"] == named

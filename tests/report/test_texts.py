@@ -25,7 +25,7 @@ from emucluster.experiment.reading import from_tree
 from emucluster.experiment.result import RunResult
 from emucluster.experiment.rig import Environment
 from emucluster.pytest_plugin.experiments import told
-from emucluster.report.files import WORK
+from emucluster.report.files import WORK, workplace
 from emucluster.report.headline import AFTER_A_LIMIT, headline
 from emucluster.report.junit import junit
 from emucluster.report.markdown import markdown
@@ -416,7 +416,15 @@ def test_the_directory_of_a_run_that_did_not_end_is_told_from_others(
 ) -> None:
     (tmp_path / WORK).mkdir()
     assert cli(["report", str(tmp_path)]) == 2
-    assert "the run was interrupted or is under way" in capsys.readouterr().err
+    assert "no results.json in it: its run was killed before its end\n" in capsys.readouterr().err
+    (tmp_path / WORK / "undo.jsonl").touch()
+    (tmp_path / WORK / "journal.jsonl").touch()
+    assert cli(["report", str(tmp_path)]) == 2
+    told = f"{tmp_path / WORK} has what it wrote until then: journal.jsonl, undo.jsonl"
+    assert told in capsys.readouterr().err
+    with workplace(tmp_path):
+        assert cli(["report", str(tmp_path)]) == 2
+        assert "no results.json in it: its run is under way\n" in capsys.readouterr().err
 
 
 def test_diff_tells_settings_answers_and_numbers(

@@ -13,6 +13,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from emucluster.client.experiments.run_lock import note
+
 if TYPE_CHECKING:
     from emucluster.client.cluster import Session
 
@@ -27,14 +29,18 @@ class Guard:
     """Watches over the journal and the undo log in `directory` as long as the `with` lasts.
 
     `lock` is the descriptor of the lock on the cluster: nobody else may use it before it is put
-    back.
+    back. Where the guard is killed as well, whoever takes the lock next finds there what is to be
+    done, and `leaves`, what the run may leave, in words.
     """
 
-    def __init__(self, directory: Path, cluster: str, *, lock: int) -> None:
+    def __init__(self, directory: Path, cluster: str, *, lock: int, leaves: str) -> None:
         self._lock = lock
-        self._arguments = [str(directory.resolve()), cluster]
+        self._leaves = leaves
+        self._directory = str(directory.resolve())
+        self._arguments = [self._directory, cluster, str(lock)]
 
     def __enter__(self) -> Self:
+        note(self._lock, self._directory, self._leaves)
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", __name__, *self._arguments],
             stdin=subprocess.PIPE,
@@ -51,6 +57,7 @@ class Guard:
         except (BrokenPipeError, subprocess.TimeoutExpired):
             self._process.kill()
             self._process.wait()
+        note(self._lock, "")
 
 
 def put_back(directory: Path, cluster: str) -> None:
@@ -102,10 +109,11 @@ def _put_back_once(directory: Path, session: Session) -> None:
         log.close()
 
 
-def main(directory: str, cluster: str) -> None:
+def main(directory: str, cluster: str, lock: str) -> None:
     """Wait until the run ends; if it says nothing, do its work."""
     if sys.stdin.buffer.read() != DONE:
         put_back(Path(directory), cluster)
+        note(int(lock), "")
 
 
 if __name__ == "__main__":

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Generator, Sequence
+from functools import partial
 from pathlib import Path
 
 from emucluster.client.cluster import Session, connect
 from emucluster.client.experiments.interrupts import Interrupts, held_off
 from emucluster.client.experiments.jobs import Job, Outcome, in_cluster
 from emucluster.client.experiments.place import own_cluster
+from emucluster.client.experiments.recovery import recover
 from emucluster.client.experiments.run_lock import run_lock
 from emucluster.client.experiments.series import Series
 from emucluster.client.experiments.watching import Unwatched, Watcher
@@ -33,12 +36,13 @@ def run(
         cluster: a running cluster to use instead of starting one; for one run at a time.
 
     Raises UsageError for what does not fit the cluster, ClusterError for one that does not start,
-    ClusterBusy for one in which another run is under way, ReportNotWritten.
+    ClusterBusy for one in which another run is under way, NotPutBack for one in which a run was
+    killed that cannot be undone, ReportNotWritten.
     """
     watcher = watcher or Unwatched()
     with Interrupts():
         if cluster is not None:
-            with connect(cluster) as session, run_lock(session.record, _names(jobs)) as lock:
+            with connect(cluster) as session, _held(session, jobs, watcher) as lock:
                 status = session.status()
                 for job in [in_cluster(job, status) for job in jobs]:
                     yield _run_one(session, job, watcher, guarded=lock)
@@ -47,6 +51,13 @@ def run(
             with own_cluster(spec, _names(alike), watcher.step) as session:
                 for job in alike:
                     yield _run_one(session, job, watcher, guarded=None)
+
+
+def _held(
+    session: Session, jobs: Sequence[Job], watcher: Watcher
+) -> contextlib.AbstractContextManager[int]:
+    """The lock on a cluster that is as it was before a run that was killed in it."""
+    return run_lock(session.record, _names(jobs), recover=partial(recover, session, watcher.step))
 
 
 def _names(jobs: Sequence[Job]) -> str:

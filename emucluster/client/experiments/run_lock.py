@@ -6,7 +6,7 @@ import contextlib
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -19,6 +19,7 @@ from emucluster.live.keeper.warden import started_ticks
 
 FILE = "run.lock"
 """In the cluster's directory. The lock is the kernel's and goes with whoever holds it."""
+HOLDER_MAX = 1 << 20
 
 
 class ClusterBusy(ClusterError):
@@ -26,16 +27,39 @@ class ClusterBusy(ClusterError):
 
 
 class Holder(Struct, frozen=True, kw_only=True):
-    """Who holds the lock, for the message of whoever is refused."""
+    """Who holds the lock, for the message of whoever is refused, or held it last.
+
+    Attributes:
+        directory: of the journal and undo log by which the cluster is put back; empty: there is
+            nothing to put back.
+        leaves: what may be left of it in the cluster, in words.
+    """
 
     pid: int
     started: int | None
     what: str
     since_s: float
+    directory: str = ""
+    leaves: str = ""
+
+    @property
+    def is_alive(self) -> bool:
+        return started_ticks(self.pid) == self.started
+
+    @property
+    def named(self) -> str:
+        since = time.strftime("%H:%M:%S", time.localtime(self.since_s))
+        return f"the run of {self.what} that began at {since} (process {self.pid})"
+
+
+def _begin_anew(unfinished: Holder) -> None:
+    """A cluster of a run's own has had no other."""
 
 
 @contextlib.contextmanager
-def run_lock(record: ClusterRecord, what: str) -> Iterator[int]:
+def run_lock(
+    record: ClusterRecord, what: str, *, recover: Callable[[Holder], None] = _begin_anew
+) -> Iterator[int]:
     """Hold a running cluster for one run; yields the descriptor of the lock.
 
     A process that inherits the descriptor holds the lock too, until it ends: the guard, who puts
@@ -43,6 +67,8 @@ def run_lock(record: ClusterRecord, what: str) -> Iterator[int]:
 
     Args:
         what: is run, in words.
+        recover: puts the cluster back after a run that was killed and has left something in it.
+            What it raises leaves that to the next.
 
     Raises ClusterBusy at once where another run holds it, NotRunning.
     """
@@ -56,21 +82,52 @@ def run_lock(record: ClusterRecord, what: str) -> Iterator[int]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise ClusterBusy(_busy(record.name, path)) from None
+        last = _read(path)
+        if last is not None and last.directory:
+            recover(last)
         pid = os.getpid()
-        holder = Holder(pid=pid, started=started_ticks(pid), what=what, since_s=wall_s())
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, msgspec.json.encode(holder), 0)
+        _write(descriptor, Holder(pid=pid, started=started_ticks(pid), what=what, since_s=wall_s()))
         yield descriptor
     finally:
         os.close(descriptor)
 
 
-def _busy(name: str, path: Path) -> str:
+def note(descriptor: int, directory: str, leaves: str = "") -> None:
+    """Tell whoever comes next where it stands what is to be put back; empty: nothing is."""
+    holder = msgspec.json.decode(_first_line(os.pread(descriptor, HOLDER_MAX, 0)), type=Holder)
+    _write(descriptor, msgspec.structs.replace(holder, directory=directory, leaves=leaves))
+
+
+def unfinished(cluster_directory: str) -> Holder | None:
+    """The run that was killed in this cluster and has left something in it."""
+    last = _read(Path(cluster_directory) / FILE)
+    return None if last is None or not last.directory or last.is_alive else last
+
+
+def _write(descriptor: int, holder: Holder) -> None:
+    """In one piece, whenever the writer is killed: what is behind the line is of no concern."""
+    line = msgspec.json.encode(holder) + b"\n"
+    os.pwrite(descriptor, line, 0)
+    os.ftruncate(descriptor, len(line))
+
+
+def _read(path: Path) -> Holder | None:
+    """None for a file that nobody has written yet."""
     try:
-        holder = msgspec.json.decode(path.read_bytes(), type=Holder)
-    except (OSError, msgspec.MsgspecError):  # it has only just taken it
+        return msgspec.json.decode(_first_line(path.read_bytes()), type=Holder)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def _first_line(data: bytes) -> bytes:
+    return data.partition(b"\n")[0]
+
+
+def _busy(name: str, path: Path) -> str:
+    holder = _read(path)
+    if holder is None:  # it has only just taken it
         return f'cluster "{name}" is in use by another run'
-    if started_ticks(holder.pid) != holder.started:
+    if not holder.is_alive:
         return (
             f'cluster "{name}" is being put back after the run of {holder.what} was killed '
             f"(process {holder.pid}); try again in a moment"

@@ -25,6 +25,7 @@ from emucluster.client.experiments.undo import UndoLog
 from emucluster.client.experiments.watching import Watcher
 from emucluster.client.lab import Status
 from emucluster.core.errors import EmuclusterError, UsageError
+from emucluster.core.faults.kinds import KINDS
 from emucluster.experiment.assembly import repeats, run_result
 from emucluster.experiment.plan import Plan, expand, trial_seed
 from emucluster.experiment.plan_error import PlanError
@@ -37,6 +38,7 @@ from emucluster.report import Recording
 from emucluster.report.files import JOURNAL, UNDO
 
 FAULTS_NAMED = 5
+LEFT_NAMED = 8
 
 
 class Series:
@@ -90,13 +92,26 @@ class Series:
             held.callback(journal.close)
             held.callback(undo_log.close)
             if self._guarded is not None:
-                held.enter_context(Guard(directory, status.name, lock=self._guarded))
+                guard = Guard(directory, status.name, lock=self._guarded, leaves=self._leaves)
+                held.enter_context(guard)
             placed = held.enter_context(
                 Placed(self._session, self._job.source.objects, undo_log, self._watcher.step)
             )
             while len(self._trials) < self._wanted:
                 if self._trial(len(self._trials), placed, journal, undo_log):
                     break
+
+    @property
+    def _leaves(self) -> str:
+        """What somebody finds in the cluster who finds the run killed."""
+        operations = {kind.name for kind in KINDS if kind.is_operation}
+        kinds = dict.fromkeys(fault.kind for fault in self._experiment.faults)
+        named = [
+            *(kind for kind in kinds if kind in operations),
+            *(f"{obj.kind.lower()}/{obj.metadata.name}" for obj in self._job.source.objects),
+        ]
+        more = len(named) - LEFT_NAMED
+        return ", ".join(named[:LEFT_NAMED]) + (f" and {more} more" if more > 0 else "")
 
     @property
     def _wanted(self) -> int:
