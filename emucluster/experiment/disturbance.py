@@ -10,6 +10,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from emucluster.core.faults import GONE
+from emucluster.experiment.deletions import may_delete
+from emucluster.experiment.plan import PlanEntry
 
 NAMED_MAX = 5
 """So many objects are named; of more it is said how many."""
@@ -66,17 +68,35 @@ class ObjectState:
 
 
 @dataclass(frozen=True, slots=True)
+class PodState:
+    """A pod, whoever made it.
+
+    Attributes:
+        node: on which it runs; empty: on none, or it has ended.
+        is_going: it is being deleted.
+    """
+
+    uid: str
+    node: str
+    is_going: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """A cluster at a moment.
 
     Attributes:
         processes: by the machine's name.
         objects: by `KIND/NAMESPACE/NAME` of what the run's namespaces hold, and `node/NAME`.
+        pods: by `pod/NAMESPACE/NAME`.
+        readiness: of nodes by name, and since when, in words: other ones after it was not ready.
     """
 
     at_s: float
     processes: Mapping[str, Process] = field(default_factory=dict)
     objects: Mapping[str, ObjectState] = field(default_factory=dict)
+    pods: Mapping[str, PodState] = field(default_factory=dict)
+    readiness: Mapping[str, str] = field(default_factory=dict)
 
 
 def foreign_faults(
@@ -125,7 +145,7 @@ def foreign_changes(before: View, after: View, *, operated: Collection[str]) -> 
         operated: keys of those that the plan's own operations change. They are put back, and
             only what they are then is compared.
     """
-    words: dict[str, list[str]] = {"created": [], "deleted": [], "changed": []}
+    words: dict[str, list[str]] = {"created": [], "deleted": [], "replaced": [], "changed": []}
     for key in sorted({*before.objects, *after.objects}):
         was, now = before.objects.get(key), after.objects.get(key)
         if was is None:
@@ -136,12 +156,30 @@ def foreign_changes(before: View, after: View, *, operated: Collection[str]) -> 
             if was.content != now.content:
                 words["changed"].append(key)
         elif was != now:
-            words["changed"].append(key)
+            words["changed" if was.uid == now.uid else "replaced"].append(key)
     return [
         f"somebody else {what} {_named(keys)} during the run"
         for what, keys in words.items()
         if keys
     ]
+
+
+def foreign_deletions(before: View, after: View, *, entries: Collection[PlanEntry]) -> list[str]:
+    """Pods that others deleted, where nothing else can have done that.
+
+    A pod of a node that was not ready meanwhile may have been evicted, and one that `entries` may
+    have had deleted is no matter either.
+    """
+    found: list[str] = []
+    for key, was in sorted(before.pods.items()):
+        now = after.pods.get(key)
+        kept = now is not None and now.uid == was.uid and not now.is_going
+        ready = before.readiness.get(was.node)
+        if kept or was.is_going or ready is None or after.readiness.get(was.node) != ready:
+            continue
+        if not any(may_delete(entry, key, node=was.node) for entry in entries):
+            found.append(key)
+    return [f"somebody else deleted {_named(found)} during the run"] if found else []
 
 
 def _named(keys: list[str]) -> str:

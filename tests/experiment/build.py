@@ -12,6 +12,7 @@ from emucluster.experiment.history import (
     Outcome,
     PhaseSpan,
 )
+from emucluster.experiment.plan import PlanEntry
 from emucluster.experiment.reading import from_tree
 from emucluster.experiment.spec import Experiment
 from emucluster.experiment.topology import (
@@ -132,3 +133,17 @@ def history(calls: list[CallRecord] | None = None, **fields: Any) -> History:
 
 def executed(*ids: str, pod: str = "default/web-1", count: int = 1) -> list[Execution]:
     return [Execution(call_id=i, pod=pod, count=count) for i in ids]
+
+
+def entry(kind: str, target: str, *peers: str, operation: bool = False) -> PlanEntry:
+    """One fault of a plan, by what it is and whom it hits."""
+    return PlanEntry(
+        id=f"{kind}.0",
+        fault=kind,
+        kind=kind,
+        target=target,
+        identity=target,
+        for_s=1.0,
+        peers=peers,
+        is_operation=operation,
+    )

@@ -7,20 +7,9 @@ import pytest
 from emucluster.experiment.deletions import may_delete
 from emucluster.experiment.plan import PlanEntry
 
+from .build import entry
+
 POD = "pod/default/web-5d-x1"
-
-
-def entry(kind: str, target: str, *peers: str, operation: bool = False) -> PlanEntry:
-    return PlanEntry(
-        id=f"{kind}.0",
-        fault=kind,
-        kind=kind,
-        target=target,
-        identity=target,
-        for_s=1.0,
-        peers=peers,
-        is_operation=operation,
-    )
 
 
 @pytest.mark.parametrize(

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from emucluster.experiment.disturbance import (
     Injected,
     ObjectState,
+    PodState,
     Process,
     View,
     foreign_changes,
+    foreign_deletions,
     foreign_faults,
     foreign_processes,
 )
+from emucluster.experiment.plan import PlanEntry
+
+from .build import entry
 
 RUN = "run12-0"
 WEB = ObjectState(uid="u1", content="a", version="7")
@@ -98,7 +105,9 @@ def test_a_pod_that_the_cluster_may_delete_is_told_only_where_it_is_new() -> Non
 
 def test_a_change_that_was_taken_back_is_one_too() -> None:
     assert foreign_changes(objects(web=WEB), objects(web=replace(WEB, version="9")), operated=())
-    assert foreign_changes(objects(web=WEB), objects(web=replace(WEB, uid="u2")), operated=())
+    assert foreign_changes(objects(web=WEB), objects(web=replace(WEB, uid="u2")), operated=()) == [
+        "somebody else replaced service/default/web during the run"
+    ]
 
 
 def test_what_the_plan_operates_upon_is_to_be_as_before_once_it_is_put_back() -> None:
@@ -113,3 +122,68 @@ def test_of_many_objects_some_are_named() -> None:
     many = objects(**{f"s{number}": WEB for number in range(9)})
     (reason,) = foreign_changes(objects(), many, operated=())
     assert reason.endswith("service/default/s4 and 4 more during the run")
+
+
+A, B = "pod/default/web-5d-a", "pod/default/web-5d-b"
+
+
+def pods(*, since: str = "True 12:00", **found: PodState) -> View:
+    """Pods of node-1, which is ready since then."""
+    keyed = {f"pod/default/web-5d-{name}": state for name, state in found.items()}
+    return View(0.0, pods=keyed, readiness={"node-1": since})
+
+
+POD = PodState("u", "node-1")
+BEFORE = pods(a=POD, b=POD)
+GRAY = entry("gray", A)
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        pods(b=POD),
+        pods(a=replace(POD, uid="another"), b=POD),
+        pods(a=replace(POD, is_going=True), b=POD),
+    ],
+    ids=["gone", "another of its name", "going"],
+)
+def test_a_pod_that_others_deleted_is_told(after: View) -> None:
+    assert foreign_deletions(BEFORE, after, entries=[GRAY]) == [
+        f"somebody else deleted {A} during the run"
+    ]
+
+
+def test_pods_that_are_there_or_were_going_are_not() -> None:
+    assert foreign_deletions(BEFORE, BEFORE, entries=[]) == []
+    ended = pods(a=replace(POD, node=""), b=POD)
+    assert foreign_deletions(BEFORE, ended, entries=[]) == []
+    assert foreign_deletions(pods(a=replace(POD, is_going=True)), pods(), entries=[]) == []
+
+
+@pytest.mark.parametrize(
+    "after",
+    [pods(since="True 12:05"), pods(since="Unknown 12:05"), View(0.0)],
+    ids=["was not ready", "is not ready", "is gone"],
+)
+def test_pods_of_a_node_that_was_not_ready_may_have_been_evicted(after: View) -> None:
+    assert foreign_deletions(BEFORE, after, entries=[GRAY]) == []
+
+
+@pytest.mark.parametrize(
+    "taker",
+    [
+        entry("rolling-update", "deployment/default/web", operation=True),
+        entry("drain", "node/node-1", operation=True),
+        entry("freeze", "node/node-1"),
+        entry("freeze", "control-plane"),
+    ],
+    ids=lambda taker: f"{taker.kind} on {taker.target}",
+)
+def test_pods_that_the_plan_may_have_had_deleted_are_no_matter(taker: PlanEntry) -> None:
+    assert foreign_deletions(BEFORE, pods(), entries=[GRAY, taker]) == []
+
+
+def test_a_zombie_is_deleted_by_the_plan_and_another_pod_is_not() -> None:
+    assert foreign_deletions(BEFORE, pods(), entries=[entry("zombie", A)]) == [
+        f"somebody else deleted {B} during the run"
+    ]

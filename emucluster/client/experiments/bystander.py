@@ -17,9 +17,11 @@ from emucluster.core.objects.registry import resource_of
 from emucluster.experiment.disturbance import (
     Injected,
     ObjectState,
+    PodState,
     Process,
     View,
     foreign_changes,
+    foreign_deletions,
     foreign_faults,
     foreign_processes,
 )
@@ -28,7 +30,7 @@ from emucluster.experiment.spec import Experiment
 from emucluster.live.clock import wall_s
 
 KINDS = ("Deployment", "StatefulSet", "DaemonSet", "Service", "ConfigMap", "Secret", "Pod")
-"""What users write into namespaces; of Pods those that no controller made."""
+"""What users write into namespaces; Pods that no controller made are theirs to create too."""
 _WATCHED = ("node", "load-balancer", "control-plane")
 
 
@@ -63,6 +65,7 @@ class Bystander:
             *foreign_processes(before, after),
             *foreign_faults(faults, run=self._run, start_s=before.at_s, end_s=after.at_s),
             *foreign_changes(before, after, operated=operated_by(self._plan)),
+            *foreign_deletions(before, after, entries=self._plan.entries),
         ]
 
 
@@ -96,7 +99,19 @@ def operated_by(plan: Plan) -> frozenset[str]:
 def view_of(session: Session, namespaces: Collection[str]) -> View:
     """The cluster as it is now. Raises Unreachable."""
     processes = {m.name: _process(m) for m in session.machines() if m.kind in _WATCHED}
-    return View(wall_s(), processes, dict(_objects(session, namespaces)))
+    at_s = wall_s()
+    nodes = [node for node in session.api.list("Node") if isinstance(node, Node)]
+    objects: dict[str, ObjectState] = {}
+    pods: dict[str, PodState] = {}
+    for node in nodes:
+        content = "unschedulable" if node.spec.unschedulable else ""
+        objects[f"node/{node.metadata.name}"] = ObjectState(node.metadata.uid, content)
+    for key, obj in _objects(session, namespaces):
+        if isinstance(obj, Pod):
+            pods[key] = _pod(obj)
+        if not any(owner.controller for owner in obj.metadata.owner_references):
+            objects[key] = _state(obj)
+    return View(at_s, processes, objects, pods, {n.metadata.name: _readiness(n) for n in nodes})
 
 
 def injected(faults: Sequence[Fault]) -> list[Injected]:
@@ -123,17 +138,23 @@ def _process(machine: Machine) -> Process:
     )
 
 
-def _objects(session: Session, namespaces: Collection[str]) -> Iterator[tuple[str, ObjectState]]:
-    for node in session.api.list("Node"):
-        assert isinstance(node, Node)
-        content = "unschedulable" if node.spec.unschedulable else ""
-        yield f"node/{node.metadata.name}", ObjectState(uid="", content=content)
+def _objects(session: Session, namespaces: Collection[str]) -> Iterator[tuple[str, Object]]:
     for namespace in namespaces:
         for kind in KINDS:
             for obj in session.api.list(kind, namespace):
-                if not any(owner.controller for owner in obj.metadata.owner_references):
-                    key = f"{kind.lower()}/{namespace}/{obj.metadata.name}"
-                    yield key, _state(obj)
+                yield f"{kind.lower()}/{namespace}/{obj.metadata.name}", obj
+
+
+def _pod(pod: Pod) -> PodState:
+    ended = pod.status.phase in ("Succeeded", "Failed")
+    node = "" if ended else pod.spec.node_name or ""
+    return PodState(pod.metadata.uid, node, is_going=bool(pod.metadata.deletion_timestamp))
+
+
+def _readiness(node: Node) -> str:
+    """Another one after each change, of which it has the second."""
+    found = [each for each in node.status.conditions if each.type == "Ready"]
+    return " ".join(f"{each.status} {each.last_transition_time}" for each in found)
 
 
 def _state(obj: Object) -> ObjectState:

@@ -7,7 +7,7 @@ from typing import Any
 
 from emucluster.client.experiments.bystander import namespaces_of, operated_by, view_of
 from emucluster.client.experiments.changes import RESTARTED_AT
-from emucluster.experiment.disturbance import foreign_changes
+from emucluster.experiment.disturbance import foreign_changes, foreign_deletions
 from emucluster.experiment.reading import from_tree
 
 from .build import obj, plan, status
@@ -92,6 +92,33 @@ def test_a_cordoned_node_is_told_but_for_one_that_the_plan_drains() -> None:
     assert "node/node-1" in reason
     planned = plan({"kind": "drain", "target": "node/node-1", "for": 0.1})
     assert "node/node-1" in operated_by(planned)
+
+
+def node(since: str, uid: str = "n") -> Any:
+    ready = {"type": "Ready", "status": "True", "lastTransitionTime": since}
+    return obj("Node", "node-1", metadata={"uid": uid}, status={"conditions": [ready]})
+
+
+def test_a_node_that_was_deleted_is_another_one_when_it_is_back() -> None:
+    since = "2026-01-01T00:00:00Z"
+    assert changes([node(since)], [node(since)]) == []
+    told = "somebody else replaced node/node-1 during the run"
+    assert changes([node(since)], [node(since, uid="other")]) == [told]
+    assert changes([node(since)], [node(since, uid="other")], "node/node-1") == []
+
+
+def test_who_deleted_a_pod_is_known_where_its_node_was_ready_throughout() -> None:
+    def deletions(since: str, left: int) -> list[str]:
+        here = {"nodeName": "node-1", "containers": [{"name": "c", "image": "i"}]}
+        mine = [obj("Pod", name, metadata={"uid": name}, spec=here) for name in ("a", "b")]
+        before = view_of(Cluster(node("2026-01-01T00:00:00Z"), *mine), ["default"])  # type: ignore[arg-type]
+        after = view_of(Cluster(node(since), *mine[:left]), ["default"])  # type: ignore[arg-type]
+        return foreign_deletions(before, after, entries=())
+
+    assert deletions("2026-01-01T00:00:00Z", 2) == []
+    told = "somebody else deleted pod/default/b during the run"
+    assert deletions("2026-01-01T00:00:00Z", 1) == [told]
+    assert deletions("2026-01-01T00:00:09Z", 1) == []
 
 
 def test_the_namespaces_of_a_run_are_those_that_it_fills_calls_and_breaks() -> None:
