@@ -124,3 +124,22 @@ def test_a_pod_that_its_node_has_not_again_yet_is_only_away() -> None:
             await cluster.ask()
 
     asyncio.run(scenario())
+
+
+def test_a_peer_that_is_deleted_is_not_the_target() -> None:
+    async def scenario() -> None:
+        cluster = Cluster()
+        link = lab_pb2.FaultRequest(
+            id="run.latency.0",
+            kind="latency",
+            target="node/node-1",
+            peers=["pod/default/a"],
+            params=b'{"delay": "10ms"}',
+            until_s=time.time() + 60,
+        )
+        await cluster.faults.inject(link)
+        cluster.pod_is_there = False
+        with pytest.raises(ServiceUnavailable, match='"a" not found'):
+            await cluster.faults.inject(link)
+
+    asyncio.run(scenario())

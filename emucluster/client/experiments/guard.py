@@ -40,7 +40,6 @@ class Guard:
         self._arguments = [self._directory, cluster, str(lock)]
 
     def __enter__(self) -> Self:
-        note(self._lock, self._directory, self._leaves)
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", __name__, *self._arguments],
             stdin=subprocess.PIPE,
@@ -49,6 +48,7 @@ class Guard:
             pass_fds=[self._lock],
             start_new_session=True,  # the terminal's Ctrl-C is for the run
         )
+        note(self._lock, self._directory, self._leaves)
         return self
 
     def __exit__(self, *_exception: object) -> None:
@@ -57,7 +57,8 @@ class Guard:
         except (BrokenPipeError, subprocess.TimeoutExpired):
             self._process.kill()
             self._process.wait()
-        note(self._lock, "")
+        finally:
+            note(self._lock, "")
 
 
 def put_back(directory: Path, cluster: str) -> None:

@@ -77,7 +77,13 @@ class Faults:
         self._leases.ask(machine.name, relayed)
         del relayed.peers[:], relayed.networks[:]
         relayed.peers.extend(asked.peers)
-        relayed.networks.extend(await self._peers.networks(asked.peers))
+        try:
+            relayed.networks.extend(await self._peers.networks(asked.peers))
+        except NotFound as error:
+            if not again:
+                self._leases.refused(relayed.id)
+                raise
+            raise ServiceUnavailable(str(error)) from error  # a peer is away, not the target
         try:
             return await self._relay(machine, relayed)
         except Unreachable:
