@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ import pytest
 import emucluster as emu
 from emucluster.cli import run as command
 from emucluster.client import instances
+from emucluster.client.cluster import connect
+from emucluster.client.experiments.recovery import recover
+from emucluster.client.experiments.run_lock import run_lock
 from emucluster.core.errors import UsageError
 from emucluster.experiment.result import from_json
 from emucluster.report.files import JOURNAL, WORK
@@ -221,6 +225,28 @@ def test_a_killed_run_leaves_nothing_in_a_running_cluster(lab: emu.Cluster, tmp_
 
     until(lambda: lab.faults() == [], "faults are lifted")
     until(lambda: objects(lab) == before, "objects are gone", deadline_s=180.0)
+
+
+@pytest.mark.rare
+@pytest.mark.slow
+def test_a_run_that_was_killed_with_its_guard_is_rolled_back_before_the_next(
+    lab: emu.Cluster, tmp_path: Path
+) -> None:
+    before = objects(lab)
+    process = started(lab, tmp_path / "out")
+    children = Path("/proc", str(process.pid), "task", str(process.pid), "children").read_text()
+    for pid in (process.pid, *(int(child) for child in children.split())):
+        os.kill(pid, signal.SIGKILL)
+    process.wait()
+
+    told: list[str] = []
+    with connect(lab.name) as session:
+        put_back = partial(recover, session, told.append)
+        with run_lock(session.record, "the next", recover=put_back):
+            assert lab.faults() == []
+    until(lambda: objects(lab) == before, "objects are gone", deadline_s=180.0)
+    (line,) = told
+    assert line.startswith("rolling back the run of ")
 
 
 def own(tmp_path: Path, name: str) -> tuple[subprocess.Popen[bytes], Path]:
