@@ -25,7 +25,8 @@ from emucluster.live.rpc.pb import api_pb2, api_pb2_grpc
 log = logging.getLogger("emucluster.informer")
 
 BACKOFF_FIRST_S = 0.2
-BACKOFF_MAX_S = 5.0
+BACKOFF_MAX_S = 2.0
+"""A node is behind for about so long at most once the API server is back."""
 
 OnEvent = Callable[[ObjectEvent, Object, Object | None], None]
 """Called as (ADDED|MODIFIED|DELETED, object, what was known before)."""
@@ -113,7 +114,8 @@ class Informer:
         if self.version is not None:
             request.after_version = self.version
         fresh: dict[Key, Object] | None = {} if self.version is None else None
-        call = self._call = self._stub.Watch(request, metadata=self._metadata)
+        # The channel tries by itself to reach a server that is away: no second back-off behind its.
+        call = self._call = self._stub.Watch(request, metadata=self._metadata, wait_for_ready=True)
         async for message in call:
             await self._running.wait()
             if self._call is not call:
