@@ -38,13 +38,20 @@ class Detection(Struct, frozen=True, kw_only=True):
 
 def targets_hit(history: History, faults: Iterable[FaultRecord]) -> set[str]:
     """Subjects that the faults hit: a node with its pods."""
-    hit = {fault.target for fault in faults}
-    on_nodes = {
-        truth.subject
-        for truth in history.truths
-        if truth.subject.startswith("pod/") and f"node/{truth.node}" in hit
-    }
-    return hit | on_nodes
+    on_node = _pods_by_node(history)
+    return {subject for fault in faults for subject in _hit_by(fault, on_node)}
+
+
+def _pods_by_node(history: History) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for truth in history.truths:
+        if truth.subject.startswith("pod/"):
+            found.setdefault(f"node/{truth.node}", set()).add(truth.subject)
+    return found
+
+
+def _hit_by(fault: FaultRecord, on_node: Mapping[str, set[str]]) -> frozenset[str]:
+    return frozenset({fault.target} | on_node.get(fault.target, set()))
 
 
 def observer(belief: BeliefRecord) -> str:
@@ -70,11 +77,8 @@ class Causes:
         held: dict[str, dict[_Observer, list[BeliefRecord]]] = {}
         for belief in sorted(history.beliefs, key=lambda belief: belief.at_s):
             held.setdefault(belief.subject, {}).setdefault(_who(belief), []).append(belief)
-        on_node: dict[str, set[str]] = {}
-        for truth in history.truths:
-            if truth.subject.startswith("pod/"):
-                on_node.setdefault(f"node/{truth.node}", set()).add(truth.subject)
-        hit = {f.id: frozenset({f.target} | on_node.get(f.target, set())) for f in faults}
+        on_node = _pods_by_node(history)
+        hit = {fault.id: _hit_by(fault, on_node) for fault in faults}
         return cls(faults=faults, _hit=hit, _truths=truths, _held=held)
 
     def is_hit(self, subject: str, fault: FaultRecord) -> bool:
